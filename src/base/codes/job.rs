@@ -1,0 +1,5 @@
+//! Codes about job files.
+
+use super::CodeDoc;
+
+pub(super) const CODES: &[CodeDoc] = &[];

@@ -1,0 +1,5 @@
+//! Codes about plans.
+
+use super::CodeDoc;
+
+pub(super) const CODES: &[CodeDoc] = &[];

@@ -1,0 +1,5 @@
+//! Codes about queries.
+
+use super::CodeDoc;
+
+pub(super) const CODES: &[CodeDoc] = &[];

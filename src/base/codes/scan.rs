@@ -1,0 +1,5 @@
+//! Codes about scans.
+
+use super::CodeDoc;
+
+pub(super) const CODES: &[CodeDoc] = &[];

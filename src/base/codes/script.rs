@@ -1,0 +1,5 @@
+//! Codes about scripts.
+
+use super::CodeDoc;
+
+pub(super) const CODES: &[CodeDoc] = &[];

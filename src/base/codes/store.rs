@@ -1,0 +1,5 @@
+//! Codes about the store.
+
+use super::CodeDoc;
+
+pub(super) const CODES: &[CodeDoc] = &[];

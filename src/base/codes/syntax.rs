@@ -1,0 +1,5 @@
+//! Codes about syntax.
+
+use super::CodeDoc;
+
+pub(super) const CODES: &[CodeDoc] = &[];

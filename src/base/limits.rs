@@ -1,0 +1,96 @@
+//! Every limit of the program in one struct, units in the names. Each door (file, frame, reply, script) has one.
+
+use std::time::Duration;
+
+/// What bounds untrusted input. `Limits::default()` is what the program uses; tests lower single fields.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// A job file's size. language.md 2.3.
+    pub job_file_bytes: u64,
+    /// Nesting of parentheses, brackets, braces and runs of `not`, counted before the parser runs.
+    pub nesting_depth: usize,
+    /// Terms in one query.
+    pub query_terms: usize,
+    /// Diagnostics shown for one file; more are counted.
+    pub diagnostics_per_file: usize,
+    /// One inventory file, unpacked.
+    pub inventory_file_bytes: u64,
+    /// Assets in one snapshot.
+    pub assets: usize,
+    /// Provider tags (key and value pairs) on one asset.
+    pub provider_tags_per_asset: usize,
+    /// Interfaces of one asset.
+    pub interfaces_per_asset: usize,
+    /// Addresses of one interface.
+    pub addresses_per_interface: usize,
+    /// One string value of an inventory record.
+    pub inventory_string_bytes: usize,
+    /// Nesting of an inventory file's JSON.
+    pub json_depth: usize,
+    /// A rhai script's size.
+    pub script_bytes: u64,
+    /// Operations of one hook call.
+    pub script_operations: u64,
+    /// Nested calls of one hook call.
+    pub script_call_depth: usize,
+    /// Nesting of expressions in a script.
+    pub script_expr_depth: usize,
+    /// Length of a string in a script.
+    pub script_string_bytes: usize,
+    /// Elements of an array in a script.
+    pub script_array_items: usize,
+    /// Entries of a map in a script.
+    pub script_map_items: usize,
+    /// Variables alive in a script.
+    pub script_variables: usize,
+    /// Wall time of one hook call.
+    pub script_wall: Duration,
+    /// Targets of one plan.
+    pub targets: usize,
+    /// Addresses kept of one name's answer.
+    pub addresses_per_name: usize,
+    /// Names being resolved at once.
+    pub names_in_flight: usize,
+    /// Time for one name, all tries together.
+    pub resolve_timeout: Duration,
+    /// A received frame that is longer is dropped and counted.
+    pub frame_bytes: usize,
+    /// Connect-mode sockets open at once.
+    pub sockets_in_flight: usize,
+    /// One REPL or query line.
+    pub line_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            job_file_bytes: 16 << 20,
+            nesting_depth: 128,
+            query_terms: 1_000,
+            diagnostics_per_file: 1_000,
+            inventory_file_bytes: 8 << 30,
+            assets: 20_000_000,
+            provider_tags_per_asset: 1_000,
+            interfaces_per_asset: 64,
+            addresses_per_interface: 1_024,
+            inventory_string_bytes: 64 << 10,
+            json_depth: 128,
+            script_bytes: 1 << 20,
+            script_operations: 1_000_000,
+            script_call_depth: 32,
+            script_expr_depth: 64,
+            script_string_bytes: 100_000,
+            script_array_items: 10_000,
+            script_map_items: 10_000,
+            script_variables: 1_000,
+            script_wall: Duration::from_millis(250),
+            targets: 20_000_000,
+            addresses_per_name: 64,
+            names_in_flight: 500,
+            resolve_timeout: Duration::from_secs(5),
+            frame_bytes: 65_535,
+            sockets_in_flight: 1_000,
+            line_bytes: 1 << 20,
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The language: text to AST, typed queries, checked programs, formatter, editor services. Reads no file, no network.
+
+pub mod job;
+pub mod query;
+pub mod syntax;

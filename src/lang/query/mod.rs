@@ -1,0 +1,3 @@
+//! Queries with meaning: checked against the catalogue, evaluated over a snapshot, explained.
+
+pub mod predicate;

@@ -1,0 +1,3 @@
+//! Text to AST. The only room that knows the parser library.
+
+pub mod ast;

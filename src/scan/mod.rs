@@ -1,0 +1,4 @@
+//! Packets: probes, link backends, connect mode, pacing, the frame gate and the ledger. Accepts no destination
+//! without a warrant.
+
+pub mod observation;

@@ -1,0 +1,1 @@
+//! The one test binary. Each module is a folder of cases or one subject.
