@@ -1,1 +1,2 @@
 //! The one test binary. Each module is a folder of cases or one subject.
+mod connector;

@@ -88,7 +88,7 @@ impl Aws {
         }
         let partition = desk.read(record, (&account, &region), Kind::Instances);
         for kind in [Kind::Interfaces, Kind::Addresses] {
-            desk.read(record, (&account, &region), kind);
+            desk.coverage.read(&account, &region, kind);
         }
         let id: Arc<str> = id.into();
         let mut fields = Vec::with_capacity(32);
@@ -210,10 +210,13 @@ impl Aws {
         let account = some(a.network_interface_owner_id.as_ref()).map(|o| desk.share(o));
         let account = account.or_else(|| record.envelope.account.clone()).unwrap_or_default();
         let region = self.region(desk, some(a.network_border_group.as_ref()), record);
-        desk.read(record, (&account, &region), Kind::Addresses);
         let eni = some(a.network_interface_id.as_ref());
         let instance = some(a.instance_id.as_ref());
-        if eni.is_none() && instance.is_none() {
+        let attached = eni.is_some() || instance.is_some();
+        if attached || !account.is_empty() {
+            desk.read(record, (&account, &region), Kind::Addresses);
+        }
+        if !attached {
             return;
         }
         let mut interface = Interface { id: eni.unwrap_or("").into(), network: None, addresses: Vec::new() };
@@ -321,7 +324,7 @@ impl Aws {
             }
         }
         for (file, count) in homeless {
-            let text = format!("{count} records belong to instances that are not in the inventory");
+            let text = format!("records of instances that are not in the inventory: {count}");
             desk.notices.warning("P0362", Site::file(&file), text);
         }
     }
@@ -426,13 +429,14 @@ fn ipv6_scope(addr: IpAddr) -> AddressScope {
 fn join_interface(desk: &mut Desk<'_>, row: usize, found: Joined) {
     let Some(mut interfaces) = desk.assets.get_mut(row).map(|a| std::mem::take(&mut a.interfaces)) else { return };
     let site = Site::file(&found.file);
+    let count = interfaces.len();
     match interfaces.iter_mut().find(|n| n.id == found.interface.id) {
         Some(home) => {
             for address in found.interface.addresses {
                 desk.attach(home, address, site);
             }
         }
-        None if desk.interface_fits(interfaces.len(), site) => interfaces.push(found.interface),
+        None if desk.interface_fits(count, site) => interfaces.push(found.interface),
         None => {}
     }
     if let Some(asset) = desk.assets.get_mut(row) {

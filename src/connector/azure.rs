@@ -339,7 +339,7 @@ impl Account {
                     let partition = desk.coverage.of(&account, &region, kind);
                     let asked = desk.coverage.get(partition).is_some_and(|p| p.state != crate::inventory::partition::PartitionState::NotAsked);
                     if asked {
-                        desk.coverage.partial(partition, &format!("{} {what} are referred to and not recorded, such as `{example}`", missing.len()));
+                        desk.coverage.partial(partition, &format!("{what} are referred to and not recorded: {}, such as `{example}`", missing.len()));
                     }
                 } else {
                     desk.coverage.of(&account, &region, kind);
@@ -456,6 +456,10 @@ fn flat_interface(desk: &mut Desk<'_>, fields: &mut Vec<Field>, r: &Resource<'_>
         if let Some(addr) = desk.address(text, site) {
             desk.attach(&mut interface, Address { addr, scope: AddressScope::Private, origin, dns: None }, site);
         }
+    }
+    if !names.is_empty() && names.len() != public.len() {
+        let text = "`fqdns` does not have one name for each of `publicIps`; the names were left out";
+        desk.notices.warning("P0355", site, text);
     }
     for (n, text) in public.iter().enumerate() {
         // Names stand in the order of the addresses only where there are as many.

@@ -40,8 +40,15 @@ impl Coverage {
     pub(super) fn read(&mut self, account: &Arc<str>, region: &Arc<str>, kind: Kind) -> PartitionId {
         let id = self.of(account, region, kind);
         if let Some(p) = self.list.get_mut(id.0 as usize) {
-            if p.state == PartitionState::NotAsked {
-                p.state = PartitionState::Complete;
+            match &p.state {
+                PartitionState::NotAsked => p.state = PartitionState::Complete,
+                // Some of it is at hand after all.
+                PartitionState::Denied { cause } => {
+                    let cause = format!("denied: {cause}");
+                    p.state = PartitionState::Complete;
+                    self.partial(id, &cause);
+                }
+                _ => {}
             }
         }
         id

@@ -44,14 +44,6 @@ pub(super) struct Page {
     pub(super) others: Option<(String, u64)>,
 }
 
-impl Page {
-    /// Takes over what a page inside this one touched.
-    pub(super) fn absorb(&mut self, inner: Self) {
-        self.touched.extend(inner.touched);
-        self.kinds.extend(inner.kinds);
-    }
-}
-
 /// One record on its way in.
 pub(super) struct Record<'a> {
     pub(super) site: Site<'a>,

@@ -189,7 +189,7 @@ fn finish(mut reading: Reading<'_>, now: Timestamp) -> (SnapshotInput, Vec<Notic
     }
     let none: Arc<str> = "".into();
     if desk.elsewhere > 0 {
-        let text = format!("{} records are of regions that the connector does not read", desk.elsewhere);
+        let text = format!("records of regions that the connector does not read: {}", desk.elsewhere);
         desk.notices.at(Severity::Advice, "P0364", Site::file(&none), text);
     }
     let Desk { assets, load_balancers, coverage, notices, .. } = desk;

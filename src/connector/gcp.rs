@@ -95,7 +95,7 @@ pub(super) fn instance(desk: &mut Desk<'_>, i: &Instance<'_>, record: &mut Recor
     }
     let partition = desk.read(record, (&account, &region), Kind::Instances);
     for kind in [Kind::Interfaces, Kind::Addresses] {
-        desk.read(record, (&account, &region), kind);
+        desk.coverage.read(&account, &region, kind);
     }
     let id: Arc<str> = id.into();
     let mut fields = Vec::with_capacity(24);

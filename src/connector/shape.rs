@@ -138,7 +138,7 @@ impl Reading<'_> {
         if let Some((example, n)) = &page.others {
             let file = Arc::clone(&self.file);
             let site = Site { file: &file, container: place.path, index: None, inner: None };
-            let text = format!("{n} records of other types, such as `{example}`, are not inventory and were not read");
+            let text = format!("records of other types, such as `{example}`, were not read: {n}");
             self.desk.notices.at(crate::base::diagnostic::Severity::Advice, "P0367", site, text);
         }
     }

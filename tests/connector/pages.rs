@@ -1,0 +1,109 @@
+//! Pages, packing, envelopes and overlays.
+
+use std::io::Write;
+
+use palisade::base::limits::Limits;
+
+use super::dump::{dump, gaps, lab, read_with, show};
+
+fn page(id: &str, zone: &str, token: &str) -> String {
+    format!(r#"{{"Reservations":[{{"OwnerId":"123456789012","Instances":[{{"InstanceId":"{id}","Placement":{{"AvailabilityZone":"{zone}"}}}}]}}]{token}}}"#)
+}
+
+const NEXT: &str = r#","NextToken":"abc""#;
+
+fn assets(text: &str) -> Vec<&str> {
+    text.lines().filter_map(|l| l.strip_prefix("asset ")).filter_map(|l| l.split(' ').next()).collect()
+}
+
+#[test]
+fn pages_in_every_packing() {
+    let (one, two) = (page("i-1", "us-east-1a", NEXT), page("i-2", "us-east-1a", ""));
+    for texts in [vec![format!("{one}\n{two}\n")], vec![format!("{one}{two}")], vec![format!("[{one},{two}]")], vec![one.clone(), two.clone()]] {
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let all = dump(&texts);
+        assert_eq!(assets(&all), ["i-1", "i-2"]);
+        assert!(all.contains("partition lab/123456789012/us-east-1/instances: complete"), "{all}");
+    }
+}
+
+#[test]
+fn gzip_is_known_by_its_content() {
+    let mut w = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    w.write_all(page("i-1", "us-east-1a", "").as_bytes()).unwrap();
+    let packed = w.finish().unwrap();
+    let (input, notices) = read_with(&lab(), &Limits::default(), &[("a.json", &packed)]);
+    assert_eq!((input.assets.len(), notices.len()), (1, 0));
+    let (input, notices) = read_with(&lab(), &Limits::default(), &[("a.json", &packed[..packed.len() - 12])]);
+    assert!(notices.iter().any(|n| n.code == "P0352" || n.code == "P0361"), "{}", show(&input, &notices));
+    assert!(input.partitions.iter().any(|p| p.gap().is_some_and(|g| g.cause.contains("partly read"))));
+}
+
+#[test]
+fn a_missing_next_page_is_a_gap() {
+    insta::assert_snapshot!(gaps(&[&page("i-1", "us-east-1a", NEXT)]), @"");
+    // A page of another region is no continuation.
+    let all = gaps(&[&page("i-1", "us-east-1a", NEXT), &page("i-2", "eu-west-1a", "")]);
+    assert!(all.contains("us-east-1/instances: partly read: next page is missing"), "{all}");
+    assert!(all.contains("eu-west-1/instances: complete"), "{all}");
+}
+
+#[test]
+fn truncation_keeps_what_came_before() {
+    let text = format!("[{},{}]", page("i-1", "us-east-1a", ""), page("i-2", "us-east-1a", ""));
+    let cut = &text[..text.len() - 20];
+    let all = dump(&[cut]);
+    assert_eq!(assets(&all), ["i-1"]);
+    let list = r#"{"Reservations":[{"OwnerId":"1","Instances":[{"InstanceId":"i-1","Placement":{"AvailabilityZone":"us-east-1a"}}]},{"OwnerId":"1","Inst"#;
+    insta::assert_snapshot!(gaps(&[list]), @"");
+}
+
+#[test]
+fn files_that_are_none() {
+    insta::assert_snapshot!(gaps(&[""]), @"");
+    insta::assert_snapshot!(gaps(&["InstanceId  Name\n"]), @"");
+    insta::assert_snapshot!(gaps(&[r#"{"hello":[1,2],"world":{}}"#]), @"");
+    insta::assert_snapshot!(gaps(&["[]"]), @"");
+    insta::assert_snapshot!(gaps(&[]), @"");
+}
+
+#[test]
+fn an_envelope_says_what_the_answer_cannot() {
+    let body = r#"{"Reservations":[{"Instances":[{"InstanceId":"i-1"}]}]}"#;
+    let text = format!(
+        r#"{{"schema":"palisade/recording/1","account":"123456789012","region":"eu-west-1","taken_at":"2025-12-31T00:00:00Z",
+        "denied":[{{"region":"eu-central-1","kind":"instances","cause":"UnauthorizedOperation"}},{{"kind":"sandwiches"}}],"body":{body}}}"#
+    );
+    insta::assert_snapshot!(gaps(&[&text]), @"");
+    let (input, _) = read_with(&lab(), &Limits::default(), &[("a", text.as_bytes()), ("b", page("i-2", "us-east-1a", "").as_bytes())]);
+    assert_eq!(input.taken_at.to_string(), "2025-12-31T00:00:00Z");
+    let none = r#"{"schema":"palisade/recording/1","account":"s1","region":"westus","kind":"addresses","body":[]}"#;
+    insta::assert_snapshot!(gaps(&[none]), @"");
+    insta::assert_snapshot!(gaps(&[r#"{"schema":"palisade/recording/1","body":{"Reservations":[]},"region":"eu-west-1"}"#]), @"");
+}
+
+#[test]
+fn an_overlay_sets_what_no_provider_delivers() {
+    let overlay = r#"{"schema":"palisade/overlay/1","assets":{
+      "i-1":{"activatedForModules":["PC"],"aws.ec2.hostname":"one","aws.ec2.hasAgent":true,"aws.ec2.vpcId":"vpc-0","nonsense":1},
+      "i-2":{"activatedForModules":[]},"i-3":{},"i-1b":7}}"#;
+    let all = dump(&[overlay, &page("i-1", "us-east-1a", ""), &page("i-2", "us-east-1a", "")]);
+    let lines: Vec<&str> = all.lines().filter(|l| l.contains("activated") || l.contains("hostname") || l.contains("hasAgent") || l.contains("P0")).collect();
+    insta::assert_snapshot!(lines.join("\n"), @"");
+}
+
+#[test]
+fn the_connectors_regions_narrow() {
+    let mut spec = lab();
+    spec.regions = Some(vec!["EU (Ireland)".into()]);
+    let (a, b) = (page("i-1", "us-east-1a", ""), page("i-2", "eu-west-1a", ""));
+    let (input, notices) = read_with(&spec, &Limits::default(), &[("a", a.as_bytes()), ("b", b.as_bytes())]);
+    assert_eq!(input.assets.iter().map(|a| &*a.id).collect::<Vec<_>>(), ["i-2"]);
+    assert_eq!(notices.iter().map(ToString::to_string).collect::<Vec<_>>(), ["advice P0364: records of regions that the connector does not read: 1"]);
+}
+
+#[test]
+fn an_id_recorded_twice() {
+    let (one, two) = (page("i-1", "us-east-1a", ""), page("i-1", "us-east-1b", ""));
+    insta::assert_snapshot!(gaps(&[&one, &one, &two]), @"");
+}
