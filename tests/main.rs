@@ -1,2 +1,3 @@
 //! The one test binary. Each module is a folder of cases or one subject.
 mod connector;
+mod tidy;

@@ -73,7 +73,13 @@ impl Aws {
     }
 
     /// One instance.
-    pub(super) fn instance(&mut self, desk: &mut Desk<'_>, i: &Instance<'_>, owner: Option<&str>, record: &mut Record<'_>) {
+    pub(super) fn instance(
+        &mut self,
+        desk: &mut Desk<'_>,
+        i: &Instance<'_>,
+        owner: Option<&str>,
+        record: &mut Record<'_>,
+    ) {
         let site = record.site;
         let Some(id) = some(i.instance_id.as_ref()).filter(|id| desk.fits(id, site)) else {
             return desk.drop_record(record, Kind::Instances, "it has no `InstanceId`");
@@ -125,7 +131,7 @@ impl Aws {
         let t = desk.tokens.clone();
         let size = some(i.instance_type.as_ref());
         let state = i.state.as_ref().and_then(|s| some(s.name.as_ref())).map(|s| canonical_state(desk, s, site));
-        let region_name = region_by_code(place.1).map(|r| r.name);
+        let region_name = region_by_code(place.1);
         let windows = some(i.platform.as_ref()).filter(|p| p.eq_ignore_ascii_case("windows")).map(|_| "Windows");
         let texts = [
             (t.aws_account, Some(&**place.0)),
@@ -148,7 +154,8 @@ impl Aws {
         let spot = some(i.instance_lifecycle.as_ref()).is_some_and(|l| l == "spot");
         fields.extend(t.aws_spot.map(|token| Field { token, element: 0, value: Value::Bool(spot) }));
         desk.put_modules(fields, state.as_deref(), size);
-        let tags: Vec<(&str, &str)> = i.tags.iter().flatten().map(|tag| (or_empty(&tag.key), or_empty(&tag.value))).collect();
+        let tags: Vec<(&str, &str)> =
+            i.tags.iter().flatten().map(|tag| (or_empty(&tag.key), or_empty(&tag.value))).collect();
         let name = tags.iter().find(|(key, value)| *key == "Name" && !value.is_empty()).map(|(_, value)| *value);
         let name = name.filter(|n| desk.fits(n, site)).map(Arc::<str>::from);
         desk.put(fields, t.name, 0, name.as_deref(), site);
@@ -157,7 +164,13 @@ impl Aws {
     }
 
     /// The interfaces, the primary one first; addresses that only the instance itself shows go to the primary one.
-    fn interfaces(&self, desk: &mut Desk<'_>, fields: &mut Vec<Field>, i: &Instance<'_>, site: Site<'_>) -> Vec<Interface> {
+    fn interfaces(
+        &self,
+        desk: &mut Desk<'_>,
+        fields: &mut Vec<Field>,
+        i: &Instance<'_>,
+        site: Site<'_>,
+    ) -> Vec<Interface> {
         let mut enis: Vec<&Eni<'_>> = i.network_interfaces.iter().flatten().collect();
         enis.sort_by_key(|e| e.attachment.as_ref().and_then(|a| a.device_index).unwrap_or(u32::MAX));
         let mut interfaces = Vec::with_capacity(enis.len().min(8));
@@ -220,10 +233,18 @@ impl Aws {
             return;
         }
         let mut interface = Interface { id: eni.unwrap_or("").into(), network: None, addresses: Vec::new() };
-        let texts = [(&a.public_ip, AddressScope::Public), (&a.carrier_ip, AddressScope::Unproven), (&a.customer_owned_ip, AddressScope::Unproven)];
+        let texts = [
+            (&a.public_ip, AddressScope::Public),
+            (&a.carrier_ip, AddressScope::Unproven),
+            (&a.customer_owned_ip, AddressScope::Unproven),
+        ];
         for (text, scope) in texts {
             let Some(addr) = some(text.as_ref()).and_then(|t| desk.address(t, record.site)) else { continue };
-            desk.attach(&mut interface, Address { addr, scope, origin: AddressOrigin::Elastic, dns: None }, record.site);
+            desk.attach(
+                &mut interface,
+                Address { addr, scope, origin: AddressOrigin::Elastic, dns: None },
+                record.site,
+            );
         }
         self.elastic.push(Joined { file: Arc::clone(record.site.file), instance: instance.map(Into::into), interface });
     }
@@ -280,7 +301,8 @@ impl Aws {
         } else {
             desk.share(found.account)
         };
-        let region = if found.region.is_empty() { self.region(desk, found.zone, record) } else { desk.share(found.region) };
+        let region =
+            if found.region.is_empty() { self.region(desk, found.zone, record) } else { desk.share(found.region) };
         if !desk.wants(&region) {
             return;
         }
@@ -316,7 +338,12 @@ impl Aws {
             all.flat_map(|(row, a)| a.interfaces.iter().map(move |n| (Arc::clone(&n.id), row))).collect()
         };
         for found in elastic {
-            let row = found.instance.as_ref().and_then(|id| desk.rows.get(id)).or_else(|| by_eni.get(&found.interface.id)).copied();
+            let row = found
+                .instance
+                .as_ref()
+                .and_then(|id| desk.rows.get(id))
+                .or_else(|| by_eni.get(&found.interface.id))
+                .copied();
             match row {
                 Some(row) => join_elastic(desk, row, found),
                 None if found.instance.is_some() => *homeless.entry(found.file).or_default() += 1,
@@ -421,7 +448,9 @@ fn associate(desk: &mut Desk<'_>, interface: &mut Interface, a: &Association<'_>
 /// A route to the internet is not in the answer, so a global address is not proven to be public.
 fn ipv6_scope(addr: IpAddr) -> AddressScope {
     match addr {
-        IpAddr::V6(v6) if !v6.is_unique_local() && !v6.is_unicast_link_local() && !v6.is_loopback() => AddressScope::Unproven,
+        IpAddr::V6(v6) if !v6.is_unique_local() && !v6.is_unicast_link_local() && !v6.is_loopback() => {
+            AddressScope::Unproven
+        }
         _ => AddressScope::Private,
     }
 }

@@ -88,7 +88,8 @@ impl Azure {
             return desk.drop_record(record, kind, "it has no `id`");
         };
         let subscription = segment_after(id, "subscriptions").map(str::to_ascii_lowercase);
-        let account = subscription.map(|s| desk.share(&s)).or_else(|| record.envelope.account.clone()).unwrap_or_default();
+        let account =
+            subscription.map(|s| desk.share(&s)).or_else(|| record.envelope.account.clone()).unwrap_or_default();
         let location = some(r.location.as_ref()).map(|l| l.to_ascii_lowercase().replace(' ', ""));
         let region = location.filter(|l| desk.fits(l, record.site)).map(|l| desk.share(&l));
         let region = region.or_else(|| record.envelope.region.clone()).unwrap_or_default();
@@ -103,7 +104,13 @@ impl Azure {
         }
     }
 
-    fn machine(&mut self, desk: &mut Desk<'_>, place: (&str, &Arc<str>, &Arc<str>, PartitionId), r: &Resource<'_>, site: Site<'_>) {
+    fn machine(
+        &mut self,
+        desk: &mut Desk<'_>,
+        place: (&str, &Arc<str>, &Arc<str>, PartitionId),
+        r: &Resource<'_>,
+        site: Site<'_>,
+    ) {
         let (resource, account, region, partition) = place;
         let body = r.body();
         let key = resource.to_ascii_lowercase();
@@ -205,7 +212,14 @@ impl Azure {
     }
 
     /// Completes one machine.
-    fn join(&self, desk: &mut Desk<'_>, machine: &Machine, nics: &[&str], attached: &HashMap<&str, &str>, account: &mut Account) {
+    fn join(
+        &self,
+        desk: &mut Desk<'_>,
+        machine: &Machine,
+        nics: &[&str],
+        attached: &HashMap<&str, &str>,
+        account: &mut Account,
+    ) {
         let Some(asset) = desk.assets.get_mut(machine.row) else { return };
         let partition = asset.partition;
         let (mut fields, mut interfaces) = (std::mem::take(&mut asset.fields), std::mem::take(&mut asset.interfaces));
@@ -226,7 +240,9 @@ impl Azure {
                 // Every machine has one: it was left out of the recording.
                 tally.missing_nics.insert(format!("those of {}", shown(asset_name(desk, machine.row))));
             }
-            tally.missing_nics.extend(nics.iter().filter(|id| !self.nics.contains_key(**id)).map(|id| shown(last_segment(id))));
+            tally
+                .missing_nics
+                .extend(nics.iter().filter(|id| !self.nics.contains_key(**id)).map(|id| shown(last_segment(id))));
             for nic in found {
                 if desk.interface_fits(interfaces.len(), site) {
                     let interface = self.interface(desk, &mut fields, (nic, interfaces.len()), attached, tally);
@@ -281,7 +297,10 @@ impl Azure {
     /// Public addresses of load balancer front ends and application gateways.
     fn balancers(&self, desk: &mut Desk<'_>) {
         for address in self.addresses.values() {
-            let front = address.attached.as_deref().is_some_and(|a| a.contains("/loadbalancers/") || a.contains("/applicationgateways/"));
+            let front = address
+                .attached
+                .as_deref()
+                .is_some_and(|a| a.contains("/loadbalancers/") || a.contains("/applicationgateways/"));
             if !front || (address.addr.is_none() && address.dns.is_none()) {
                 continue;
             }
@@ -290,7 +309,10 @@ impl Azure {
             let partition = desk.coverage.read(&account, &region, Kind::LoadBalancers);
             let name = address.dns.clone().or_else(|| address.addr.map(|a| a.to_string().into()));
             if address.dns.is_none() {
-                let text = format!("`{}` fronts a load balancer and has no DNS name; its address stands for it", shown(last_segment(&address.id)));
+                let text = format!(
+                    "`{}` fronts a load balancer and has no DNS name; its address stands for it",
+                    shown(last_segment(&address.id))
+                );
                 desk.notices.at(crate::base::diagnostic::Severity::Advice, "P0362", Site::file(&address.file), text);
             }
             desk.load_balancers.push(LoadBalancer {
@@ -337,9 +359,15 @@ impl Account {
                     desk.coverage.read(&account, &region, kind);
                 } else if let Some(example) = missing.first() {
                     let partition = desk.coverage.of(&account, &region, kind);
-                    let asked = desk.coverage.get(partition).is_some_and(|p| p.state != crate::inventory::partition::PartitionState::NotAsked);
+                    let asked = desk
+                        .coverage
+                        .get(partition)
+                        .is_some_and(|p| p.state != crate::inventory::partition::PartitionState::NotAsked);
                     if asked {
-                        desk.coverage.partial(partition, &format!("{what} are referred to and not recorded: {}, such as `{example}`", missing.len()));
+                        desk.coverage.partial(
+                            partition,
+                            &format!("{what} are referred to and not recorded: {}, such as `{example}`", missing.len()),
+                        );
                     }
                 } else {
                     desk.coverage.of(&account, &region, kind);
@@ -352,7 +380,11 @@ impl Account {
             if tally.powered > 0 {
                 desk.coverage.read(&account, &region, Kind::InstanceView);
                 if tally.powered < tally.machines {
-                    let text = format!("{} of {} machines have no power state", tally.machines - tally.powered, tally.machines);
+                    let text = format!(
+                        "{} of {} machines have no power state",
+                        tally.machines - tally.powered,
+                        tally.machines
+                    );
                     desk.coverage.partial(partition, &text);
                 }
             }
@@ -399,13 +431,23 @@ fn canonical_state(desk: &mut Desk<'_>, word: &str, site: Site<'_>) -> String {
         | "DELETED" | "UPDATING" | "FAILED" => state,
         "UNKNOWN" => "UNSUPPORTED".into(),
         _ => {
-            desk.notices.warning("P0366", site, format!("power state `{}` is not known and counts as UNSUPPORTED", shown(word)));
+            desk.notices.warning(
+                "P0366",
+                site,
+                format!("power state `{}` is not known and counts as UNSUPPORTED", shown(word)),
+            );
             "UNSUPPORTED".into()
         }
     }
 }
 
-fn machine_facts(desk: &mut Desk<'_>, fields: &mut Vec<Field>, r: &Resource<'_>, place: (&str, &str, &str, Option<&str>), site: Site<'_>) {
+fn machine_facts(
+    desk: &mut Desk<'_>,
+    fields: &mut Vec<Field>,
+    r: &Resource<'_>,
+    place: (&str, &str, &str, Option<&str>),
+    site: Site<'_>,
+) {
     let (resource, account, region, size) = place;
     let body = r.body();
     let t = desk.tokens.clone();
@@ -436,9 +478,9 @@ fn machine_facts(desk: &mut Desk<'_>, fields: &mut Vec<Field>, r: &Resource<'_>,
 
 fn put_mac(desk: &mut Desk<'_>, fields: &mut Vec<Field>, n: usize, mac: Option<&str>, site: Site<'_>) {
     let Some(mac) = mac else { return };
-    let (dashed, colons) = (mac.to_ascii_uppercase().replace(':', "-"), mac.to_ascii_lowercase().replace('-', ":"));
-    desk.put(fields, desk.tokens.azure_mac, n, Some(&dashed), site);
-    desk.put(fields, desk.tokens.interfaces_mac, n, Some(&colons), site);
+    let mac = mac.to_ascii_uppercase().replace(':', "-");
+    desk.put(fields, desk.tokens.azure_mac, n, Some(&mac), site);
+    desk.put(fields, desk.tokens.interfaces_mac, n, Some(&mac), site);
 }
 
 /// The one interface that a detailed list allows to be told: all addresses together.

@@ -114,11 +114,15 @@ mod tests {
         c.partial(id, "1 record dropped");
         c.read(&account, &region, Kind::Instances);
         c.denied(&account, &"s".into(), Kind::Instances, "AccessDenied");
-        let gaps: Vec<_> = c.into_list().iter().filter_map(Partition::gap).map(|g| format!("{}: {}", g.partition, g.cause)).collect();
-        assert_eq!(gaps, [
-            "lab/1/r/interfaces: not asked",
-            "lab/1/r/instances: partly read: truncated at byte 9; 1 record dropped",
-            "lab/1/s/instances: denied: AccessDenied",
-        ]);
+        let gaps: Vec<_> =
+            c.into_list().iter().filter_map(Partition::gap).map(|g| format!("{}: {}", g.partition, g.cause)).collect();
+        assert_eq!(
+            gaps,
+            [
+                "lab/1/r/interfaces: not asked",
+                "lab/1/r/instances: partly read: truncated at byte 9; 1 record dropped",
+                "lab/1/s/instances: denied: AccessDenied",
+            ]
+        );
     }
 }

@@ -70,7 +70,7 @@ pub(super) struct Desk<'a> {
 impl<'a> Desk<'a> {
     /// An empty desk.
     pub(super) fn new(spec: &'a FileConnector, limits: &'a Limits) -> Self {
-        let code = |r: &String| region_by_name(r).map_or_else(|| r.clone(), |found| found.code.to_owned());
+        let code = |r: &String| region_by_name(r).map_or_else(|| r.clone(), str::to_owned);
         let plain = |r: String| r.to_ascii_lowercase().replace(' ', "");
         Self {
             spec,
@@ -127,14 +127,25 @@ impl<'a> Desk<'a> {
     pub(super) fn fits(&mut self, text: &str, site: Site<'_>) -> bool {
         let fits = text.len() <= self.limits.inventory_string_bytes;
         if !fits {
-            let text = format!("a string of {} bytes was left out, the limit is {}", text.len(), self.limits.inventory_string_bytes);
+            let text = format!(
+                "a string of {} bytes was left out, the limit is {}",
+                text.len(),
+                self.limits.inventory_string_bytes
+            );
             self.notices.warning("P0356", site, text);
         }
         fits
     }
 
     /// Adds text to an asset; nothing where it is empty.
-    pub(super) fn put(&mut self, fields: &mut Vec<Field>, token: Option<TokenId>, element: usize, text: Option<&str>, site: Site<'_>) {
+    pub(super) fn put(
+        &mut self,
+        fields: &mut Vec<Field>,
+        token: Option<TokenId>,
+        element: usize,
+        text: Option<&str>,
+        site: Site<'_>,
+    ) {
         let (Some(token), Some(text), Ok(element)) = (token, text, u16::try_from(element)) else { return };
         if !text.is_empty() && self.fits(text, site) {
             let value = Value::Str(self.share(text));
@@ -143,7 +154,13 @@ impl<'a> Desk<'a> {
     }
 
     /// Adds an instant to an asset; an unreadable one is said, the epoch is null.
-    pub(super) fn put_date(&mut self, fields: &mut Vec<Field>, token: Option<TokenId>, text: Option<&str>, site: Site<'_>) {
+    pub(super) fn put_date(
+        &mut self,
+        fields: &mut Vec<Field>,
+        token: Option<TokenId>,
+        text: Option<&str>,
+        site: Site<'_>,
+    ) {
         let (Some(token), Some(text)) = (token, text) else { return };
         match text.parse::<Timestamp>() {
             Ok(at) if at != Timestamp::UNIX_EPOCH => fields.push(Field { token, element: 0, value: Value::Date(at) }),
@@ -172,7 +189,12 @@ impl<'a> Desk<'a> {
 
     /// Reads an address; an unreadable one is said. IPv4-mapped addresses become IPv4.
     pub(super) fn address(&mut self, text: &str, site: Site<'_>) -> Option<IpAddr> {
-        let addr = text.trim().parse::<IpAddr>().map(|a| a.to_canonical()).ok().filter(|a| !a.is_unspecified() && !a.is_multicast());
+        let addr = text
+            .trim()
+            .parse::<IpAddr>()
+            .map(|a| a.to_canonical())
+            .ok()
+            .filter(|a| !a.is_unspecified() && !a.is_multicast());
         if addr.is_none() {
             self.notices.warning("P0355", site, format!("`{}` is not a host address and was left out", shown(text)));
         }
@@ -187,7 +209,11 @@ impl<'a> Desk<'a> {
         }
         let limit = self.limits.addresses_per_interface;
         if interface.addresses.len() >= limit {
-            self.notices.warning("P0356", site, format!("`{}` was left out: an interface has at most {limit} addresses", address.addr));
+            self.notices.warning(
+                "P0356",
+                site,
+                format!("`{}` was left out: an interface has at most {limit} addresses", address.addr),
+            );
             return;
         }
         interface.addresses.push(address);
@@ -212,8 +238,15 @@ impl<'a> Desk<'a> {
         let connector = Arc::clone(&self.spec.name);
         let (provider, tracking) = (self.share(provider.as_str()), self.share(tracking));
         let t = &self.tokens;
-        let values = [(t.provider, provider), (t.connectors_name, connector), (t.tracking_method, tracking), (resource, Arc::clone(id))];
-        fields.extend(values.into_iter().filter_map(|(token, v)| Some(Field { token: token?, element: 0, value: Value::Str(v) })));
+        let values = [
+            (t.provider, provider),
+            (t.connectors_name, connector),
+            (t.tracking_method, tracking),
+            (resource, Arc::clone(id)),
+        ];
+        fields.extend(
+            values.into_iter().filter_map(|(token, v)| Some(Field { token: token?, element: 0, value: Value::Str(v) })),
+        );
     }
 
     /// The modules that the connector activates the asset for.
@@ -231,12 +264,17 @@ impl<'a> Desk<'a> {
         if let Some(old) = self.rows.get(&asset.id).and_then(|row| self.assets.get(*row)) {
             let same = *old == asset;
             let severity = if same { Severity::Advice } else { Severity::Warning };
-            let how = if same { "again, word for word the same" } else { "again with other values; the first record is used" };
+            let how = if same {
+                "again, word for word the same"
+            } else {
+                "again with other values; the first record is used"
+            };
             self.notices.at(severity, "P0363", site, format!("`{}` is recorded {how}", shown(&asset.id)));
             return None;
         }
         if self.assets.len() >= self.limits.assets {
-            let text = format!("`{}` was left out: an inventory has at most {} assets", shown(&asset.id), self.limits.assets);
+            let text =
+                format!("`{}` was left out: an inventory has at most {} assets", shown(&asset.id), self.limits.assets);
             self.notices.error("P0356", site, text);
             self.coverage.partial(asset.partition, "more assets than the limit");
             return None;

@@ -102,7 +102,10 @@ pub(super) fn read(reading: &mut Reading<'_>, header: &[u8], place: Place<'_>) -
         kind: some(header.kind.as_ref()).and_then(kind_by_name),
     };
     if let (Some(word), None) = (some(header.kind.as_ref()), envelope.kind) {
-        let text = format!("`{}` is no kind; known are instances, interfaces, addresses, load-balancers, instance-view", shown(word));
+        let text = format!(
+            "`{}` is no kind; known are instances, interfaces, addresses, load-balancers, instance-view",
+            shown(word)
+        );
         reading.desk.notices.error("P0359", site, text);
     }
     if let Some(text) = some(header.taken_at.as_ref()) {
@@ -131,7 +134,12 @@ fn refuse(reading: &mut Reading<'_>, refusal: &Refusal<'_>, envelope: &Envelope,
     };
     let cause = some(refusal.cause.as_ref()).map_or_else(|| "no cause was recorded".to_owned(), shown);
     reading.desk.coverage.denied(&account, &region, kind, &cause);
-    let text = format!("{} of account `{}`, region `{}` were refused: {cause}", kind.as_str(), shown(&account), shown(&region));
+    let text = format!(
+        "{} of account `{}`, region `{}` were refused: {cause}",
+        kind.as_str(),
+        shown(&account),
+        shown(&region)
+    );
     reading.desk.notices.warning("P0358", site, text);
 }
 
@@ -151,7 +159,11 @@ pub(super) fn close_page(reading: &mut Reading<'_>, rest: &Rest, place: Place<'_
         Ok(marks) => marks,
         Err(e) => {
             // What the page says about a next page is not known, so the page cannot count as the last one.
-            reading.desk.notices.error("P0353", site, format!("what stands beside the records was not understood: {e}"));
+            reading.desk.notices.error(
+                "P0353",
+                site,
+                format!("what stands beside the records was not understood: {e}"),
+            );
             return reading.page_done(true, place, page);
         }
     };
@@ -180,7 +192,11 @@ pub(super) fn close_page(reading: &mut Reading<'_>, rest: &Rest, place: Place<'_
     settle_zones(reading, project, page, site);
     if page.touched.is_empty() && page.dropped.is_empty() && page.kinds.contains(&Kind::Instances) {
         // Read to the end, and there was nothing.
-        reading.desk.coverage.read(&project.into(), &place.envelope.region.clone().unwrap_or_default(), Kind::Instances);
+        reading.desk.coverage.read(
+            &project.into(),
+            &place.envelope.region.clone().unwrap_or_default(),
+            Kind::Instances,
+        );
     }
 }
 

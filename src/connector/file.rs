@@ -159,7 +159,11 @@ fn one_file(reading: &mut Reading<'_>, file: InputFile) {
     }
 }
 
-fn all_documents<R: Read>(reading: &mut Reading<'_>, s: &mut Splitter<R>, documents: &mut u64) -> Result<(), SplitError> {
+fn all_documents<R: Read>(
+    reading: &mut Reading<'_>,
+    s: &mut Splitter<R>,
+    documents: &mut u64,
+) -> Result<(), SplitError> {
     let envelope = Envelope::default();
     while s.next_document()?.is_some() {
         *documents += 1;

@@ -147,7 +147,11 @@ fn canonical_state(desk: &mut Desk<'_>, raw: &str, site: Site<'_>) -> &'static s
         "TERMINATED" => "TERMINATED",
         "REPAIRING" => "UNSUPPORTED",
         other => {
-            desk.notices.warning("P0366", site, format!("status `{}` is not known and counts as UNSUPPORTED", shown(other)));
+            desk.notices.warning(
+                "P0366",
+                site,
+                format!("status `{}` is not known and counts as UNSUPPORTED", shown(other)),
+            );
             "UNSUPPORTED"
         }
     }
@@ -161,8 +165,10 @@ fn interfaces(desk: &mut Desk<'_>, fields: &mut Vec<Field>, i: &Instance<'_>, si
         }
         let network = some(nic.network.as_ref()).filter(|v| desk.fits(v, site));
         desk.put(fields, desk.tokens.gcp_network, n, network.map(last_segment), site);
-        let network = network.map(|v| v.find("projects/").and_then(|at| v.get(at..)).unwrap_or(v)).map(|v| desk.share(v));
-        let id = some(nic.name.as_ref()).filter(|v| desk.fits(v, site)).map_or_else(|| format!("nic{n}"), str::to_owned);
+        let network =
+            network.map(|v| v.find("projects/").and_then(|at| v.get(at..)).unwrap_or(v)).map(|v| desk.share(v));
+        let id =
+            some(nic.name.as_ref()).filter(|v| desk.fits(v, site)).map_or_else(|| format!("nic{n}"), str::to_owned);
         let mut interface = Interface { id: desk.share(&id), network, addresses: Vec::new() };
         for text in [some(nic.network_ip.as_ref()), some(nic.ipv6_address.as_ref())].into_iter().flatten() {
             if let Some(addr) = desk.address(text, site) {

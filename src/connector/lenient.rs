@@ -93,7 +93,8 @@ mod tests {
 
     #[test]
     fn scalars_become_text_and_others_do_not() {
-        let read = |s: &'static str| serde_json::from_str::<Text<'_>>(s).map(|t| t.0.into_owned()).map_err(|e| e.to_string());
+        let read =
+            |s: &'static str| serde_json::from_str::<Text<'_>>(s).map(|t| t.0.into_owned()).map_err(|e| e.to_string());
         assert_eq!(read("\"a\\u0041\""), Ok("aA".into()));
         assert_eq!(read("12"), Ok("12".into()));
         assert_eq!(read("-1"), Ok("-1".into()));

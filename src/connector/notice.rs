@@ -131,10 +131,13 @@ mod tests {
             notices.warning("P0354", site, "bad");
         }
         let lines: Vec<String> = notices.into_list().iter().map(Notice::to_string).collect();
-        assert_eq!(lines, [
-            "warning P0354 a.json items[0].x[1]: bad",
-            "warning P0354 a.json items[1].x[1]: bad",
-            "warning P0368 a.json: 3 more notices about this file are not shown",
-        ]);
+        assert_eq!(
+            lines,
+            [
+                "warning P0354 a.json items[0].x[1]: bad",
+                "warning P0354 a.json items[1].x[1]: bad",
+                "warning P0368 a.json: 3 more notices about this file are not shown",
+            ]
+        );
     }
 }

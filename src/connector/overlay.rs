@@ -56,7 +56,11 @@ impl Overlay {
             for (element, value) in values.iter().enumerate() {
                 match (typed(token, value), u16::try_from(element)) {
                     (Some(value), Ok(element)) => fields.push(Field { token: id, element, value }),
-                    _ => desk.notices.error("P0360", site, format!("`{}` is no value of `{name}`", shown(&value.to_string()))),
+                    _ => desk.notices.error(
+                        "P0360",
+                        site,
+                        format!("`{}` is no value of `{name}`", shown(&value.to_string())),
+                    ),
                 }
             }
             set.push(id);

@@ -123,7 +123,8 @@ impl Reading<'_> {
         }
         self.accounted |= !causes.is_empty();
         for (kind, cause) in causes {
-            let of_kind = |id: &&PartitionId| kind.is_none_or(|k| self.desk.coverage.get(**id).is_some_and(|p| p.kind == k));
+            let of_kind =
+                |id: &&PartitionId| kind.is_none_or(|k| self.desk.coverage.get(**id).is_some_and(|p| p.kind == k));
             let hit: Vec<PartitionId> = page.touched.iter().filter(of_kind).copied().collect();
             if hit.is_empty() {
                 let (account, region) = (place.envelope.account.clone(), place.envelope.region.clone());
@@ -196,7 +197,13 @@ impl Reading<'_> {
     }
 
     /// The members of an array: records, or pages.
-    fn list<R: Read>(&mut self, s: &mut Splitter<R>, place: Place<'_>, shape: Option<Shape>, page: &mut Page) -> Result<(), SplitError> {
+    fn list<R: Read>(
+        &mut self,
+        s: &mut Splitter<R>,
+        place: Place<'_>,
+        shape: Option<Shape>,
+        page: &mut Page,
+    ) -> Result<(), SplitError> {
         s.open(b'[', "an array")?;
         let file = Arc::clone(&self.file);
         let (mut first, mut n) = (true, 0_u64);
@@ -265,7 +272,9 @@ impl Reading<'_> {
                 let key = s.key()?;
                 let inner = format!("{path}.{key}");
                 match (key.as_str(), s.peek()?) {
-                    ("instances", Some(b'[')) => self.list(s, Place { path: &inner, ..place }, Some(Shape::Gcp), page)?,
+                    ("instances", Some(b'[')) => {
+                        self.list(s, Place { path: &inner, ..place }, Some(Shape::Gcp), page)?
+                    }
                     ("warning", Some(b'{')) => {
                         if let Piece::Whole(range) = s.value()? {
                             envelope::zone_warning(self, &zone, s.bytes(range), Place { path: &inner, ..place });
@@ -378,8 +387,12 @@ impl Reading<'_> {
             Shape::Ec2Instance => parse(bytes).map(|r: Instance<'_>| self.aws.instance(desk, &r, None, &mut record)),
             Shape::Eni => parse(bytes).map(|r: Eni<'_>| self.aws.eni(desk, &r, &mut record)),
             Shape::ElasticAddress => parse(bytes).map(|r: AddressRecord<'_>| self.aws.address(desk, &r, &mut record)),
-            Shape::Balancer => parse(bytes).map(|r: LoadBalancerRecord<'_>| self.aws.load_balancer(desk, &r, &mut record)),
-            Shape::ClassicBalancer => parse(bytes).map(|r: ClassicBalancer<'_>| self.aws.classic(desk, &r, &mut record)),
+            Shape::Balancer => {
+                parse(bytes).map(|r: LoadBalancerRecord<'_>| self.aws.load_balancer(desk, &r, &mut record))
+            }
+            Shape::ClassicBalancer => {
+                parse(bytes).map(|r: ClassicBalancer<'_>| self.aws.classic(desk, &r, &mut record))
+            }
             Shape::Azure(ty) => parse(bytes).map(|r: Resource<'_>| self.azure.resource(desk, ty, &r, &mut record)),
             Shape::Gcp => parse(bytes).map(|r: gcp::Instance<'_>| gcp::instance(desk, &r, &mut record)),
         };
@@ -436,7 +449,10 @@ fn parse<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<T, String> {
 }
 
 /// The lists that make an object a page, with the shape of their records where the name alone says it.
-#[expect(clippy::option_option, reason = "the outer one is whether it is a list, the inner one whether its shape is known")]
+#[expect(
+    clippy::option_option,
+    reason = "the outer one is whether it is a list, the inner one whether its shape is known"
+)]
 fn list_shape(key: &str) -> Option<Option<Shape>> {
     match key {
         "Reservations" => Some(Some(Shape::Reservation)),

@@ -203,7 +203,11 @@ impl<R: Read> Splitter<R> {
             Piece::TooLong(_) => None,
         };
         let Some(key) = key else {
-            return Err(SplitError::Syntax { at, expected: "a key in quotes", found: "a string that is not UTF-8 or too long".into() });
+            return Err(SplitError::Syntax {
+                at,
+                expected: "a key in quotes",
+                found: "a string that is not UTF-8 or too long".into(),
+            });
         };
         if self.peek()? != Some(b':') {
             return self.unexpected("`:`");
@@ -357,7 +361,10 @@ mod tests {
     #[test]
     fn concatenated_values_come_apart() {
         let got = pieces(br#" {"a":"}\"]"} [1,[2]]"x" -1.5e3 null"#, 100);
-        assert_eq!(got, Ok(vec![r#"{"a":"}\"]"}"#.into(), "[1,[2]]".into(), "\"x\"".into(), "-1.5e3".into(), "null".into()]));
+        assert_eq!(
+            got,
+            Ok(vec![r#"{"a":"}\"]"}"#.into(), "[1,[2]]".into(), "\"x\"".into(), "-1.5e3".into(), "null".into()])
+        );
     }
 
     #[test]

@@ -89,7 +89,6 @@ token_names! {
     gcp_hostname = "gcp.compute.hostname",
     gcp_image = "gcp.compute.imageId",
     gcp_instance_id = "gcp.compute.instanceId",
-    gcp_mac = "gcp.compute.macAddress",
     gcp_type = "gcp.compute.machineType",
     gcp_network = "gcp.compute.network",
     gcp_private_ip = "gcp.compute.privateIpAddress",

@@ -16,8 +16,11 @@ type Whole = Chain<Cursor<Vec<u8>>, Box<dyn Read>>;
 /// What is wrong with the file, for people.
 pub(super) fn unpack(file: Box<dyn Read>) -> Result<Unpacked, String> {
     let (head, whole) = look(file, 2)?;
-    let text: Box<dyn Read> =
-        if head == [0x1f, 0x8b] { Box::new(MultiGzDecoder::new(BufReader::with_capacity(1 << 16, whole))) } else { Box::new(whole) };
+    let text: Box<dyn Read> = if head == [0x1f, 0x8b] {
+        Box::new(MultiGzDecoder::new(BufReader::with_capacity(1 << 16, whole)))
+    } else {
+        Box::new(whole)
+    };
     let (head, whole) = look(text, 3)?;
     match head.as_slice() {
         [0xef, 0xbb, 0xbf] => {

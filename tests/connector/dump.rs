@@ -46,7 +46,10 @@ pub fn dump(texts: &[&str]) -> String {
 /// Only partitions and notices.
 pub fn gaps(texts: &[&str]) -> String {
     let all = dump(texts);
-    all.lines().filter(|l| !l.starts_with(' ') && !l.starts_with("asset ") && !l.starts_with("balancer ")).map(|l| format!("{l}\n")).collect()
+    all.lines()
+        .filter(|l| !l.starts_with(' ') && !l.starts_with("asset ") && !l.starts_with("balancer "))
+        .map(|l| format!("{l}\n"))
+        .collect()
 }
 
 /// Everything as text.
@@ -58,7 +61,8 @@ pub fn show(input: &SnapshotInput, notices: &[Notice]) -> String {
         for i in &a.interfaces {
             writeln!(out, "  interface {} in {}", i.id, i.network.as_deref().unwrap_or("-")).unwrap();
             for x in &i.addresses {
-                writeln!(out, "    {} {:?} {:?} {}", x.addr, x.scope, x.origin, x.dns.as_deref().unwrap_or("-")).unwrap();
+                writeln!(out, "    {} {:?} {:?} {}", x.addr, x.scope, x.origin, x.dns.as_deref().unwrap_or("-"))
+                    .unwrap();
             }
         }
         let mut lines: Vec<String> = a

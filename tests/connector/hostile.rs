@@ -29,18 +29,34 @@ fn a_million_tags_are_cut_at_the_limit() {
     let text = format!(r#"{{"Reservations":[{{"Instances":[{{"InstanceId":"i-1","Tags":[{}]}}]}}]}}"#, tags.join(","));
     let (input, notices) = read_with(&lab(), &Limits::default(), &[("x.json", text.as_bytes())]);
     assert!(input.assets[0].fields.len() < 2_100);
-    assert_eq!(notices.iter().map(ToString::to_string).collect::<Vec<_>>(), [
-        "warning P0356 x.json Reservations[0].Instances[0]: 1000000 tags, of which the first 1000 were kept"
-    ]);
+    assert_eq!(
+        notices.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["warning P0356 x.json Reservations[0].Instances[0]: 1000000 tags, of which the first 1000 were kept"]
+    );
 }
 
 #[test]
 fn long_records_strings_and_files() {
-    let limits = Limits { inventory_record_bytes: 1_000, inventory_string_bytes: 50, inventory_file_bytes: 10_000, ..Limits::default() };
-    let record = |id: &str, fill: usize| format!(r#"{{"Instances":[{{"InstanceId":"{id}","ImageId":"{}"}}]}}"#, "x".repeat(fill));
+    let limits = Limits {
+        inventory_record_bytes: 1_000,
+        inventory_string_bytes: 50,
+        inventory_file_bytes: 10_000,
+        ..Limits::default()
+    };
+    let record = |id: &str, fill: usize| {
+        format!(r#"{{"Instances":[{{"InstanceId":"{id}","ImageId":"{}"}}]}}"#, "x".repeat(fill))
+    };
     let text = format!(r#"{{"Reservations":[{},{},{}]}}"#, record("i-1", 10), record("i-2", 100), record("i-3", 2_000));
     let (input, notices) = read_with(&lab(), &limits, &[("x.json", text.as_bytes())]);
-    insta::assert_snapshot!(show(&input, &notices).lines().filter(|l| !l.starts_with(' ')).collect::<Vec<_>>().join("\n"), @"");
+    insta::assert_snapshot!(show(&input, &notices).lines().filter(|l| !l.starts_with(' ')).collect::<Vec<_>>().join("\n"), @r#"
+    asset i-1 - in lab/-/-/instances
+    asset i-2 - in lab/-/-/instances
+    partition lab/-/-/instances: partly read: 1 record dropped
+    partition lab/-/-/interfaces: complete
+    partition lab/-/-/addresses: complete
+    warning P0356 x.json Reservations[1].Instances[0]: a string of 100 bytes was left out, the limit is 50
+    error P0354 x.json Reservations[2]: this record was dropped: it has 2049 bytes, the limit is 1000
+    "#);
     assert_eq!(codes(&limits, &format!("[{}]", "{},".repeat(5_000))).last(), Some(&"P0365"));
 }
 
@@ -57,7 +73,9 @@ fn interfaces_and_addresses_are_bounded() {
     let limits = Limits { interfaces_per_asset: 2, addresses_per_interface: 3, ..Limits::default() };
     let addresses: Vec<String> = (1..10).map(|n| format!(r#"{{"PrivateIpAddress":"10.0.0.{n}"}}"#)).collect();
     let eni = format!(r#"{{"NetworkInterfaceId":"e","PrivateIpAddresses":[{}]}}"#, addresses.join(","));
-    let text = format!(r#"{{"Reservations":[{{"Instances":[{{"InstanceId":"i-1","NetworkInterfaces":[{eni},{eni},{eni}]}}]}}]}}"#);
+    let text = format!(
+        r#"{{"Reservations":[{{"Instances":[{{"InstanceId":"i-1","NetworkInterfaces":[{eni},{eni},{eni}]}}]}}]}}"#
+    );
     let (input, notices) = read_with(&lab(), &limits, &[("x.json", text.as_bytes())]);
     assert_eq!(input.assets[0].interfaces.iter().map(|i| i.addresses.len()).collect::<Vec<_>>(), [3, 3]);
     assert!(notices.iter().all(|n| n.code == "P0356") && !notices.is_empty());

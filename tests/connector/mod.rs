@@ -1,8 +1,8 @@
 //! Recorded provider answers in, inventory as text out.
 
-mod dump;
 mod aws;
 mod azure;
+mod dump;
 mod examples;
 mod gcp;
 mod hostile;

@@ -73,7 +73,11 @@ pub(super) const CODES: &[CodeDoc] = &[
          {\"schema\": \"palisade/overlay/1\", \"assets\": {\"i-0abc\": {\"activatedForModules\": [\"PC\"]}}}. Tokens that providers \
          deliver cannot be set.",
     ),
-    row("P0361", "a file cannot be read", "The system or the unpacker failed; the message has its words. The file's records are a gap."),
+    row(
+        "P0361",
+        "a file cannot be read",
+        "The system or the unpacker failed; the message has its words. The file's records are a gap.",
+    ),
     row(
         "P0362",
         "a join has one side only",
@@ -91,7 +95,11 @@ pub(super) const CODES: &[CodeDoc] = &[
         "records outside the connector's regions",
         "The connector's `regions` leaves these records out. Write `regions = all` to have them.",
     ),
-    row("P0365", "a file is too long", "Unpacked, the file is longer than is read. Split it by account or region; several files are one inventory."),
+    row(
+        "P0365",
+        "a file is too long",
+        "Unpacked, the file is longer than is read. Split it by account or region; several files are one inventory.",
+    ),
     row(
         "P0366",
         "an unknown state",
@@ -102,5 +110,9 @@ pub(super) const CODES: &[CodeDoc] = &[
         "records of other types",
         "The file also holds resources that are no inventory, such as disks. They were passed over.",
     ),
-    row("P0368", "more notices", "Only the first notices about a file are shown; the rest is counted. Mend the first ones and read again."),
+    row(
+        "P0368",
+        "more notices",
+        "Only the first notices about a file are shown; the rest is counted. Mend the first ones and read again.",
+    ),
 ];

@@ -1,0 +1,222 @@
+//! Assets to columns: values interned into dictionaries, rows in one fixed order, duplicates told.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::asset::{Asset, Field, Value};
+use super::catalogue::{self, TokenId, TokenType, ids};
+use super::column::{Cells, ColumnData, Dictionary, single_codes};
+use crate::base::limits::Limits;
+
+/// Something that building noticed; nothing is dropped in silence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildNotice {
+    /// The asset.
+    pub asset: Arc<str>,
+    /// The connector of the record that was dropped or merged.
+    pub connector: Arc<str>,
+    /// What happened.
+    pub text: String,
+}
+
+/// Collects one column.
+struct ColumnBuilder {
+    ty: TokenType,
+    strings: HashMap<Arc<str>, u32>,
+    numbers: HashMap<i64, u32>,
+    addresses: HashMap<IpAddr, u32>,
+    string_values: Vec<Arc<str>>,
+    number_values: Vec<i64>,
+    address_values: Vec<IpAddr>,
+    /// (row, code, element), rows ascending.
+    cells: Vec<(u32, u32, u16)>,
+    single: bool,
+}
+
+impl ColumnBuilder {
+    fn new(ty: TokenType) -> Self {
+        Self {
+            ty,
+            strings: HashMap::new(),
+            numbers: HashMap::new(),
+            addresses: HashMap::new(),
+            string_values: Vec::new(),
+            number_values: Vec::new(),
+            address_values: Vec::new(),
+            cells: Vec::new(),
+            single: true,
+        }
+    }
+
+    /// Adds a value; one of another type than the token's is a connector's mistake and reported as false.
+    fn add(&mut self, row: u32, field: &Field) -> bool {
+        let code = match (self.ty, &field.value) {
+            (TokenType::Enum(_) | TokenType::Keyword | TokenType::Text, Value::Str(s)) => {
+                let next = self.string_values.len() as u32;
+                *self.strings.entry(Arc::clone(s)).or_insert_with(|| {
+                    self.string_values.push(Arc::clone(s));
+                    next
+                })
+            }
+            (TokenType::Number, Value::Num(n)) => self.number(*n),
+            (TokenType::Bool, Value::Bool(b)) => self.number(i64::from(*b)),
+            (TokenType::Date, Value::Date(at)) => self.number(at.as_microsecond()),
+            (TokenType::Ip, Value::Ip(ip)) => {
+                let ip = ip.to_canonical();
+                let next = self.address_values.len() as u32;
+                *self.addresses.entry(ip).or_insert_with(|| {
+                    self.address_values.push(ip);
+                    next
+                })
+            }
+            _ => return false,
+        };
+        let cell = (row, code, field.element);
+        let repeated = self.cells.iter().rev().take_while(|c| c.0 == row).any(|c| *c == cell);
+        if !repeated {
+            self.single &= field.element == 0 && self.cells.last().is_none_or(|last| last.0 != row);
+            self.cells.push(cell);
+        }
+        true
+    }
+
+    fn number(&mut self, n: i64) -> u32 {
+        let next = self.number_values.len() as u32;
+        *self.numbers.entry(n).or_insert_with(|| {
+            self.number_values.push(n);
+            next
+        })
+    }
+
+    fn finish(self, rows: u32) -> Result<ColumnData, SnapshotTooLarge> {
+        if self.cells.is_empty() {
+            return Ok(ColumnData::empty());
+        }
+        let dictionary = match self.ty {
+            TokenType::Enum(_) | TokenType::Keyword | TokenType::Text => {
+                let mut text = String::new();
+                let mut ends = Vec::with_capacity(self.string_values.len());
+                for value in &self.string_values {
+                    text.push_str(value);
+                    ends.push(u32::try_from(text.len()).map_err(|_| SnapshotTooLarge)?);
+                }
+                Dictionary::Str { ends, text }
+            }
+            TokenType::Number => Dictionary::Num(self.number_values),
+            TokenType::Bool => Dictionary::Bool(self.number_values),
+            TokenType::Date => Dictionary::Date(self.number_values),
+            TokenType::Ip => Dictionary::Ip(
+                self.address_values
+                    .iter()
+                    .map(|ip| match ip {
+                        IpAddr::V4(a) => (4, u128::from(u32::from(*a))),
+                        IpAddr::V6(a) => (6, u128::from(*a)),
+                    })
+                    .collect(),
+            ),
+        };
+        let cells = if self.single {
+            Cells::Single(single_codes(rows, &self.cells))
+        } else {
+            let mut starts = Vec::with_capacity(rows as usize + 1);
+            for (i, (row, _, _)) in self.cells.iter().enumerate() {
+                while starts.len() <= *row as usize {
+                    starts.push(i as u32);
+                }
+            }
+            starts.resize(rows as usize + 1, self.cells.len() as u32);
+            Cells::Many {
+                starts,
+                codes: self.cells.iter().map(|c| c.1).collect(),
+                elements: self.cells.iter().map(|c| c.2).collect(),
+            }
+        };
+        Ok(ColumnData::new(dictionary, cells))
+    }
+}
+
+/// More text in one column than its 32-bit offsets can address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct SnapshotTooLarge;
+
+/// Rows in their final order, each resource once.
+///
+/// Rows are sorted by provider, then id. Where two records have the same provider and id, the one whose connector
+/// comes first by name keeps its single values; the other adds its connector's name and its many-valued tokens.
+pub(super) fn order(mut assets: Vec<Asset>, notices: &mut Vec<BuildNotice>) -> Vec<Asset> {
+    assets.sort_by(|a, b| {
+        (a.provider, &a.id, &a.connector, a.partition).cmp(&(b.provider, &b.id, &b.connector, b.partition))
+    });
+    let mut rows: Vec<Asset> = Vec::with_capacity(assets.len());
+    for asset in assets {
+        match rows.last_mut() {
+            Some(last) if last.provider == asset.provider && last.id == asset.id => {
+                merge(last, asset, notices);
+            }
+            _ => rows.push(asset),
+        }
+    }
+    rows
+}
+
+fn merge(first: &mut Asset, second: Asset, notices: &mut Vec<BuildNotice>) {
+    let same_connector = first.connector == second.connector;
+    let text = if same_connector {
+        "the same id was read twice; the first record was kept".to_owned()
+    } else {
+        format!("also brought by connector `{}`, whose values come first", first.connector)
+    };
+    notices.push(BuildNotice { asset: Arc::clone(&first.id), connector: Arc::clone(&second.connector), text });
+    if same_connector {
+        return;
+    }
+    let known: Vec<TokenId> = first.fields.iter().map(|f| f.token).collect();
+    first.fields.extend(
+        second
+            .fields
+            .into_iter()
+            .filter(|f| f.token == ids::CONNECTORS_NAME || !known.contains(&f.token))
+            .map(|f| if f.token == ids::CONNECTORS_NAME { Field { element: f.element + 1, ..f } } else { f }),
+    );
+    for interface in second.interfaces {
+        if !first.interfaces.iter().any(|i| i.id == interface.id) {
+            first.interfaces.push(interface);
+        }
+    }
+}
+
+/// All columns, in the catalogue's order.
+pub(super) fn columns(
+    assets: &[Asset],
+    limits: &Limits,
+    notices: &mut Vec<BuildNotice>,
+) -> Result<Vec<ColumnData>, SnapshotTooLarge> {
+    let mut builders: Vec<ColumnBuilder> = catalogue::tokens().iter().map(|t| ColumnBuilder::new(t.ty)).collect();
+    for (row, asset) in assets.iter().enumerate() {
+        let mut long = 0;
+        for field in &asset.fields {
+            let too_long = matches!(&field.value, Value::Str(s) if s.len() > limits.inventory_string_bytes);
+            long += u32::from(too_long);
+            let Some(builder) = builders.get_mut(usize::from(field.token.0)).filter(|_| !too_long) else { continue };
+            if !builder.add(row as u32, field) {
+                notices.push(BuildNotice {
+                    asset: Arc::clone(&asset.id),
+                    connector: Arc::clone(&asset.connector),
+                    text: format!(
+                        "`{}` was delivered with a value of another type",
+                        catalogue::token(field.token).name
+                    ),
+                });
+            }
+        }
+        if long > 0 {
+            notices.push(BuildNotice {
+                asset: Arc::clone(&asset.id),
+                connector: Arc::clone(&asset.connector),
+                text: format!("{long} values longer than {} bytes were left out", limits.inventory_string_bytes),
+            });
+        }
+    }
+    builders.into_iter().map(|b| b.finish(assets.len() as u32)).collect()
+}

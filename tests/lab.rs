@@ -1,0 +1,265 @@
+//! The whole chain on a real network: two network namespaces with no way out, known listeners in one, `palisade run`
+//! in the other, and a capture that must hold no packet outside the warrants.
+//!
+//! Needs root, `ip` and `tcpdump`; elsewhere the tests skip, and say so by name.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::os::fd::AsRawFd;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use crate::cli::{TempDir, palisade};
+
+/// Two namespaces joined by a veth pair; removed on drop.
+struct Lab {
+    scanner: String,
+    targets: String,
+}
+
+fn ip(args: &str) -> bool {
+    Command::new("ip").args(args.split(' ')).output().is_ok_and(|o| o.status.success())
+}
+
+impl Lab {
+    /// Nothing where the machine lacks the right or the programs; the caller skips loudly.
+    fn build(tag: &str) -> Option<Self> {
+        let lab =
+            Self { scanner: format!("pal-s{tag}{}", std::process::id()), targets: format!("pal-t{tag}{}", std::process::id()) };
+        let tcpdump = Command::new("tcpdump").arg("--version").output().is_ok_and(|o| o.status.success());
+        if !tcpdump || !ip(&format!("netns add {}", lab.scanner)) || !ip(&format!("netns add {}", lab.targets)) {
+            return None;
+        }
+        let (s, t) = (&lab.scanner, &lab.targets);
+        for step in [
+            format!("-n {s} link add s0 type veth peer name t0 netns {t}"),
+            format!("-n {s} link set lo up"),
+            format!("-n {t} link set lo up"),
+            format!("-n {s} addr add 192.0.2.2/24 dev s0"),
+            format!("-n {t} addr add 192.0.2.1/24 dev t0"),
+            format!("-n {s} -6 addr add fd00:2::2/64 dev s0 nodad"),
+            format!("-n {t} -6 addr add fd00:2::1/64 dev t0 nodad"),
+            format!("-n {s} link set s0 up"),
+            format!("-n {t} link set t0 up"),
+            format!("-n {s} route add 198.18.0.0/15 via 192.0.2.1"),
+            format!("-n {t} route add local 198.18.0.0/15 dev lo"),
+            format!("-n {s} -6 route add fd00:18::/64 via fd00:2::1"),
+            format!("-n {t} -6 route add local fd00:18::/64 dev lo"),
+        ] {
+            assert!(ip(&step), "ip {step}");
+        }
+        Some(lab)
+    }
+
+    /// Listeners in the target namespace. A socket stays in the namespace that its thread was in when it was made.
+    fn listen(&self, open: &BTreeSet<SocketAddr>) -> Vec<TcpListener> {
+        let namespace = fs::File::open(format!("/run/netns/{}", self.targets)).unwrap();
+        let open = open.clone();
+        std::thread::spawn(move || {
+            #[expect(unsafe_code, reason = "the standard library cannot enter a network namespace")]
+            // SAFETY: setns takes a descriptor that lives across the call, and changes this short-lived thread only.
+            let entered = unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) };
+            assert_eq!(entered, 0, "setns: {}", std::io::Error::last_os_error());
+            open.iter().map(|a| TcpListener::bind(a).unwrap_or_else(|e| panic!("bind {a}: {e}"))).collect()
+        })
+        .join()
+        .unwrap()
+    }
+
+    fn in_scanner(&self, program: &Path) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.scanner]).arg(program);
+        command
+    }
+
+    /// Starts a capture and returns once it listens.
+    fn capture(&self, file: &Path) -> Child {
+        let mut child = self
+            .in_scanner(Path::new("tcpdump"))
+            .args(["-i", "s0", "-n", "-U", "-s", "128", "-B", "16384", "-w"])
+            .arg(file)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        while !line.contains("listening on") {
+            line.clear();
+            assert!(stderr.read_line(&mut line).unwrap() > 0, "tcpdump ended early");
+        }
+        // Keep the pipe open and drained until tcpdump ends.
+        std::thread::spawn(move || {
+            let mut rest = String::new();
+            let _ = stderr.read_to_string(&mut rest);
+        });
+        child
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        ip(&format!("netns del {}", self.scanner));
+        ip(&format!("netns del {}", self.targets));
+    }
+}
+
+/// Destinations of the IPv4 and IPv6 packets that left from our addresses, with the transport's destination port.
+/// Neighbour discovery and ARP are the link's own upkeep and are counted apart.
+fn sent(capture: &[u8], ours: &[IpAddr]) -> BTreeMap<IpAddr, BTreeSet<u16>> {
+    let mut found: BTreeMap<IpAddr, BTreeSet<u16>> = BTreeMap::new();
+    let mut at = 24;
+    while at + 16 <= capture.len() {
+        let len = u32::from_le_bytes(capture[at + 8..at + 12].try_into().unwrap()) as usize;
+        let frame = &capture[at + 16..at + 16 + len];
+        at += 16 + len;
+        let (source, dest, protocol, payload): (IpAddr, IpAddr, u8, &[u8]) = match &frame[12..14] {
+            [0x08, 0x00] => {
+                let header = usize::from(frame[14] & 0x0f) * 4;
+                let source: [u8; 4] = frame[26..30].try_into().unwrap();
+                let dest: [u8; 4] = frame[30..34].try_into().unwrap();
+                (source.into(), dest.into(), frame[23], &frame[14 + header..])
+            }
+            [0x86, 0xdd] => {
+                let source: [u8; 16] = frame[22..38].try_into().unwrap();
+                let dest: [u8; 16] = frame[38..54].try_into().unwrap();
+                (source.into(), dest.into(), frame[20], &frame[54..])
+            }
+            _ => continue,
+        };
+        // ICMPv6 types 133 to 137 are neighbour discovery, 143 is a multicast report: the kernel's own, link-local.
+        let upkeep = protocol == 58 && matches!(payload.first(), Some(133..=137 | 143));
+        if upkeep || !ours.contains(&source) {
+            continue;
+        }
+        let port = if matches!(protocol, 6 | 17) { u16::from_be_bytes([payload[2], payload[3]]) } else { 0 };
+        found.entry(dest).or_default().insert(port);
+    }
+    found
+}
+
+const PORTS: [u16; 6] = [22, 80, 443, 3306, 8080, 9200];
+
+/// Which (address, port) pairs are open: a fixed pattern over 40 hosts, one in four pairs.
+fn truth(v6: bool) -> BTreeSet<SocketAddr> {
+    (1..=40u16)
+        .flat_map(|host| PORTS.into_iter().enumerate().map(move |(i, port)| (host, i as u16, port)))
+        .filter(|(host, i, _)| (host * 7 + i * 5) % 4 == 0)
+        .map(|(host, _, port)| SocketAddr::new(address(v6, host), port))
+        .collect()
+}
+
+fn address(v6: bool, host: u16) -> IpAddr {
+    if v6 { format!("fd00:18::{host:x}").parse().unwrap() } else { Ipv4Addr::new(198, 18, 5, host as u8).into() }
+}
+
+/// A recorded GCP answer: 40 hosts with v4 and v6 addresses, five that are stopped and may not be touched.
+fn inventory() -> String {
+    let instances: Vec<String> = (1..=45u16)
+        .map(|host| {
+            let status = if host > 40 { "TERMINATED" } else { "RUNNING" };
+            format!(
+                r#"{{"id":"{}","name":"lab-{host}","status":"{status}",
+                "zone":"https://www.googleapis.com/compute/v1/projects/lab/zones/us-central1-a",
+                "selfLink":"https://www.googleapis.com/compute/v1/projects/lab/zones/us-central1-a/instances/lab-{host}",
+                "machineType":"zones/us-central1-a/machineTypes/e2-small",
+                "networkInterfaces":[{{"name":"nic0","networkIP":"10.0.0.{host}","network":"global/networks/default",
+                "accessConfigs":[{{"natIP":"{}"}}],"ipv6AccessConfigs":[{{"externalIpv6":"{}"}}]}}]}}"#,
+                1_000_000 + u32::from(host),
+                address(false, host),
+                address(true, host),
+            )
+        })
+        .collect();
+    format!(r#"{{"kind":"compute#instanceList","items":[{}]}}"#, instances.join(","))
+}
+
+const JOB: &str = r#"
+connector "lab" {
+  provider = file
+  path     = "inventory.json"
+}
+
+profile "six ports" {
+  tcp        = [22, 80, 443, 3306, 8080, 9200]
+  udp        = none
+  ping       = [tcp(22)]
+  dead_hosts = scan
+  rate       = 5000/s
+  per_host   = 1000/s
+  retries    = 2
+}
+
+scan "lab" {
+  connector = "lab"
+  profile   = "six ports"
+
+  targets {
+    where             = gcp.compute.state: RUNNING
+    exclude_addresses = [198.18.5.7, fd00:18::7]
+  }
+}
+"#;
+
+fn run_and_compare(mode: &str) {
+    let Some(lab) = Lab::build(mode.get(..1).unwrap()) else {
+        println!("skipped: lab::{mode} needs root, ip and tcpdump");
+        return;
+    };
+    let folder = TempDir::new(&format!("lab-{mode}"));
+    fs::write(folder.0.join("inventory.json"), inventory()).unwrap();
+    fs::write(folder.0.join("lab.pal"), JOB).unwrap();
+    let open: BTreeSet<SocketAddr> = truth(false).into_iter().chain(truth(true)).collect();
+    let listeners = lab.listen(&open);
+    let capture_file = folder.0.join("capture.pcap");
+    let mut tcpdump = lab.capture(&capture_file);
+
+    let output = lab
+        .in_scanner(Path::new(env!("CARGO_BIN_EXE_palisade")))
+        .args(["run", "lab", "--offline", "--format", "json", "--mode", mode, "--seed", "7", "-C"])
+        .arg(&folder.0)
+        .output()
+        .unwrap();
+    Command::new("kill").args(["-INT", &tcpdump.id().to_string()]).status().unwrap();
+    tcpdump.wait().unwrap();
+    drop(listeners);
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    let results: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+
+    let excluded = [address(false, 7), address(true, 7)];
+    let want: BTreeSet<SocketAddr> = open.into_iter().filter(|a| !excluded.contains(&a.ip())).collect();
+    let mut found = BTreeSet::new();
+    for host in results["hosts"].as_array().unwrap() {
+        for port in host["ports"].as_array().unwrap() {
+            if port["state"] == "open" {
+                let ip: IpAddr = host["address"].as_str().unwrap().parse().unwrap();
+                found.insert(SocketAddr::new(ip, port["port"].as_u64().unwrap() as u16));
+            }
+        }
+    }
+    assert_eq!(found, want, "open ports, mode {mode}");
+    assert_eq!(results["mode"], mode);
+
+    let ours = ["192.0.2.2".parse().unwrap(), "fd00:2::2".parse().unwrap()];
+    let sent = sent(&fs::read(&capture_file).unwrap(), &ours);
+    let warranted: BTreeSet<IpAddr> = (1..=40)
+        .flat_map(|h| [address(false, h), address(true, h)])
+        .filter(|a| !excluded.contains(a))
+        .collect();
+    let destinations: BTreeSet<IpAddr> = sent.keys().copied().collect();
+    assert_eq!(destinations, warranted, "destinations in the capture, mode {mode}");
+    let ports: BTreeSet<u16> = sent.values().flatten().copied().collect();
+    assert_eq!(ports, PORTS.into_iter().collect(), "ports in the capture, mode {mode}");
+}
+
+#[test]
+fn raw_mode_finds_the_truth_and_sends_nothing_else() {
+    run_and_compare("raw");
+}
+
+#[test]
+fn connect_mode_finds_the_truth_and_sends_nothing_else() {
+    run_and_compare("connect");
+}
