@@ -8,6 +8,7 @@ mod aws;
 mod aws_record;
 mod azure;
 mod azure_record;
+mod classify;
 mod coverage;
 mod desk;
 mod envelope;

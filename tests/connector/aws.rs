@@ -229,7 +229,7 @@ fn a_bad_instance_costs_only_itself() {
     partition lab/123456789012/us-east-1/addresses: complete
     error P0354 1.json Reservations[0].Instances[1]: this record was dropped: invalid type: string "oops", expected a sequence at line 1 column 33
     error P0354 1.json Reservations[1]: this record was dropped: invalid type: map, expected a sequence at line 1 column 38
-    error P0354 1.json Reservations[2]: this record was dropped: invalid type: integer `7`, expected struct Reservation at line 1 column 1
+    error P0354 1.json Reservations[2]: this record was dropped: it is not an object
     error P0354 1.json Reservations[3].Instances[0]: this record was dropped: it has no `InstanceId`
     warning P0366 1.json Reservations[3].Instances[1]: state `dreaming` is not known and counts as UNSUPPORTED
     warning P0355 1.json Reservations[3].Instances[1]: `yesterday` is not a time and was left out

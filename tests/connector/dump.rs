@@ -1,4 +1,5 @@
 //! An inventory as text: one block an asset, then load balancers, partitions and notices.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "only tests call it, and a panic is a failed test")]
 
 use std::fmt::Write;
 use std::io::Cursor;
