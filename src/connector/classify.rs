@@ -231,7 +231,7 @@ mod tests {
             (r#"{"value":[]}"#, "page"),
             (r#"{"a":1,"b":{}}"#, "unknown: it has `a`, `b`"),
             ("{}", "unknown: an object without members"),
-            (r#"{"id":[]}"#, "unknown: invalid type: sequence, expected text at line 1 column 6"),
+            (r#"{"id":[]}"#, "unknown: invalid type: sequence, expected text at line 1 column 8"),
         ];
         for (text, expected) in cases {
             assert_eq!(class(text), expected, "{text}");
