@@ -1,5 +1,7 @@
 //! The one test binary. Each module is a folder of cases or one subject.
 
+mod connector;
 mod golden;
+mod query;
 mod syntax;
 mod tidy;

@@ -15,6 +15,8 @@ pub struct Limits {
     pub diagnostics_per_file: usize,
     /// One inventory file, unpacked.
     pub inventory_file_bytes: u64,
+    /// One record of an inventory file: a reservation, a machine, a page inside an array.
+    pub inventory_record_bytes: usize,
     /// Assets in one snapshot.
     pub assets: usize,
     /// Provider tags (key and value pairs) on one asset.
@@ -69,6 +71,7 @@ impl Default for Limits {
             query_terms: 1_000,
             diagnostics_per_file: 1_000,
             inventory_file_bytes: 8 << 30,
+            inventory_record_bytes: 64 << 20,
             assets: 20_000_000,
             provider_tags_per_asset: 1_000,
             interfaces_per_asset: 64,

@@ -3,6 +3,7 @@
 //! Ranges: `P00xx` syntax, `P01xx` queries, `P02xx` job files, `P03xx` inventories and connectors, `P04xx` plans,
 //! `P05xx` scans, `P06xx` scripts, `P07xx` the store, `P08xx` command line and configuration.
 
+mod connector;
 mod inventory;
 mod job;
 mod plan;
@@ -31,6 +32,7 @@ pub fn all() -> impl Iterator<Item = &'static CodeDoc> {
         query::CODES,
         job::CODES,
         inventory::CODES,
+        connector::CODES,
         plan::CODES,
         scan::CODES,
         script::CODES,

@@ -1,0 +1,128 @@
+//! Keeps the account of what was read: one partition for connector, account, region and kind, with its state.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use crate::inventory::partition::{Kind, Partition, PartitionId, PartitionState};
+
+/// Distinct causes kept for one partition; further ones are counted by the last of them.
+const CAUSES: usize = 4;
+
+/// Partitions in the making.
+#[derive(Debug)]
+pub(super) struct Coverage {
+    connector: Arc<str>,
+    index: HashMap<(Kind, Arc<str>), HashMap<Arc<str>, PartitionId>>,
+    list: Vec<Partition>,
+    causes: HashMap<PartitionId, Vec<String>>,
+}
+
+impl Coverage {
+    /// Nothing read yet.
+    pub(super) fn new(connector: Arc<str>) -> Self {
+        Self { connector, index: HashMap::new(), list: Vec::new(), causes: HashMap::new() }
+    }
+
+    /// The partition, made as not asked where it was not there.
+    pub(super) fn of(&mut self, account: &Arc<str>, region: &Arc<str>, kind: Kind) -> PartitionId {
+        let regions = self.index.entry((kind, Arc::clone(account))).or_default();
+        if let Some(id) = regions.get(region) {
+            return *id;
+        }
+        let id = PartitionId(u32::try_from(self.list.len()).unwrap_or(u32::MAX));
+        regions.insert(Arc::clone(region), id);
+        let (connector, account, region) = (Arc::clone(&self.connector), Arc::clone(account), Arc::clone(region));
+        self.list.push(Partition { connector, account, region, kind, state: PartitionState::NotAsked });
+        id
+    }
+
+    /// Marks a partition as read; what was already known to be missing stays missing.
+    pub(super) fn read(&mut self, account: &Arc<str>, region: &Arc<str>, kind: Kind) -> PartitionId {
+        let id = self.of(account, region, kind);
+        if let Some(p) = self.list.get_mut(id.0 as usize) {
+            match &p.state {
+                PartitionState::NotAsked => p.state = PartitionState::Complete,
+                // Some of it is at hand after all.
+                PartitionState::Denied { cause } => {
+                    let cause = format!("denied: {cause}");
+                    p.state = PartitionState::Complete;
+                    self.partial(id, &cause);
+                }
+                _ => {}
+            }
+        }
+        id
+    }
+
+    /// Marks a partition as partly read.
+    pub(super) fn partial(&mut self, id: PartitionId, cause: &str) {
+        let causes = self.causes.entry(id).or_default();
+        if causes.len() < CAUSES && !causes.iter().any(|c| c == cause) {
+            causes.push(cause.to_owned());
+        }
+        let cause: Arc<str> = causes.join("; ").into();
+        if let Some(p) = self.list.get_mut(id.0 as usize) {
+            match p.state {
+                PartitionState::Denied { .. } | PartitionState::Throttled { .. } => {}
+                _ => p.state = PartitionState::Partial { cause },
+            }
+        }
+    }
+
+    /// Marks a partition as refused by the provider; with records of it at hand it is partly read.
+    pub(super) fn denied(&mut self, account: &Arc<str>, region: &Arc<str>, kind: Kind, cause: &str) {
+        let id = self.of(account, region, kind);
+        match self.list.get_mut(id.0 as usize) {
+            Some(p) if p.state == PartitionState::NotAsked => p.state = PartitionState::Denied { cause: cause.into() },
+            _ => self.partial(id, &format!("denied: {cause}")),
+        }
+    }
+
+    /// The account, region and state of every partition of a kind.
+    pub(super) fn with_kind(&self, kind: Kind) -> Vec<(Arc<str>, Arc<str>)> {
+        self.list.iter().filter(|p| p.kind == kind).map(|p| (Arc::clone(&p.account), Arc::clone(&p.region))).collect()
+    }
+
+    /// The partition of an id.
+    pub(super) fn get(&self, id: PartitionId) -> Option<&Partition> {
+        self.list.get(id.0 as usize)
+    }
+
+    /// The accounts and regions of some partitions.
+    pub(super) fn places(&self, ids: &BTreeSet<PartitionId>) -> BTreeSet<(Arc<str>, Arc<str>)> {
+        ids.iter().filter_map(|id| self.get(*id)).map(|p| (Arc::clone(&p.account), Arc::clone(&p.region))).collect()
+    }
+
+    /// All partitions, in the order of their ids.
+    pub(super) fn into_list(self) -> Vec<Partition> {
+        self.list
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_news_stays() {
+        let mut c = Coverage::new("lab".into());
+        let (account, region): (Arc<str>, Arc<str>) = ("1".into(), "r".into());
+        assert_eq!(c.of(&account, &region, Kind::Interfaces), PartitionId(0));
+        let id = c.read(&account, &region, Kind::Instances);
+        c.partial(id, "truncated at byte 9");
+        c.partial(id, "truncated at byte 9");
+        c.partial(id, "1 record dropped");
+        c.read(&account, &region, Kind::Instances);
+        c.denied(&account, &"s".into(), Kind::Instances, "AccessDenied");
+        let gaps: Vec<_> =
+            c.into_list().iter().filter_map(Partition::gap).map(|g| format!("{}: {}", g.partition, g.cause)).collect();
+        assert_eq!(
+            gaps,
+            [
+                "lab/1/r/interfaces: not asked",
+                "lab/1/r/instances: partly read: truncated at byte 9; 1 record dropped",
+                "lab/1/s/instances: denied: AccessDenied",
+            ]
+        );
+    }
+}

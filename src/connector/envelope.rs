@@ -1,0 +1,229 @@
+//! What stands beside the records: our own envelope `palisade/recording/1`, marks of a next page, and warnings.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use crate::connector::desk::{Envelope, Page, last_segment, segment_after, shown};
+use crate::connector::gcp::region_of_zone;
+use crate::connector::lenient::{Text, some};
+use crate::connector::notice::Site;
+use crate::connector::shape::{Place, Reading, Rest};
+use crate::inventory::partition::Kind;
+
+/// The envelope's `schema`.
+pub(super) const SCHEMA: &str = "palisade/recording/1";
+
+/// The envelope's members but `body`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Header<'a> {
+    #[serde(borrow)]
+    account: Option<Text<'a>>,
+    region: Option<Text<'a>>,
+    taken_at: Option<Text<'a>>,
+    kind: Option<Text<'a>>,
+    denied: Option<Vec<Refusal<'a>>>,
+}
+
+/// One thing that the provider refused to tell.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Refusal<'a> {
+    #[serde(borrow)]
+    account: Option<Text<'a>>,
+    region: Option<Text<'a>>,
+    kind: Option<Text<'a>>,
+    cause: Option<Text<'a>>,
+}
+
+/// Marks of a next page, and warnings, in every provider's spelling.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Marks<'a> {
+    #[serde(borrow, rename = "NextToken")]
+    next_token: Option<Text<'a>>,
+    #[serde(rename = "NextMarker")]
+    next_marker: Option<Text<'a>>,
+    #[serde(rename = "nextLink")]
+    next_link: Option<Text<'a>>,
+    #[serde(rename = "nextPageToken")]
+    next_page_token: Option<Text<'a>>,
+    #[serde(rename = "$skipToken", alias = "skipToken", alias = "skip_token")]
+    skip_token: Option<Text<'a>>,
+    id: Option<Text<'a>>,
+    #[serde(rename = "selfLink")]
+    self_link: Option<Text<'a>>,
+    warning: Option<Warning<'a>>,
+    unreachables: Option<Vec<Text<'a>>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Warning<'a> {
+    #[serde(borrow)]
+    code: Option<Text<'a>>,
+    message: Option<Text<'a>>,
+}
+
+impl Warning<'_> {
+    /// Its words, or nothing where it only says that a zone is empty.
+    fn cause(&self) -> Option<String> {
+        let code = some(self.code.as_ref()).unwrap_or("a warning without a code");
+        if code == "NO_RESULTS_ON_PAGE" {
+            return None;
+        }
+        let message = some(self.message.as_ref()).map(|m| format!(": {}", shown(m)));
+        Some(format!("{}{}", shown(code), message.unwrap_or_default()))
+    }
+}
+
+fn kind_by_name(name: &str) -> Option<Kind> {
+    let kinds = [Kind::Instances, Kind::Interfaces, Kind::Addresses, Kind::LoadBalancers, Kind::InstanceView];
+    kinds.into_iter().find(|k| k.as_str() == name)
+}
+
+/// Reads the members that stand before `body`.
+pub(super) fn read(reading: &mut Reading<'_>, header: &[u8], place: Place<'_>) -> Envelope {
+    let file = Arc::clone(&reading.file);
+    let site = Site { file: &file, container: place.path, index: None, inner: None };
+    let header: Header<'_> = match serde_json::from_slice(header) {
+        Ok(header) => header,
+        Err(e) => {
+            reading.desk.notices.error("P0359", site, format!("the envelope was not understood: {e}"));
+            return Envelope::default();
+        }
+    };
+    let mut part = |text: Option<&Text<'_>>| some(text).filter(|t| reading.desk.fits(t, site)).map(Arc::<str>::from);
+    let envelope = Envelope {
+        account: part(header.account.as_ref()),
+        region: part(header.region.as_ref()),
+        kind: some(header.kind.as_ref()).and_then(kind_by_name),
+    };
+    if let (Some(word), None) = (some(header.kind.as_ref()), envelope.kind) {
+        let text = format!(
+            "`{}` is no kind; known are instances, interfaces, addresses, load-balancers, instance-view",
+            shown(word)
+        );
+        reading.desk.notices.error("P0359", site, text);
+    }
+    if let Some(text) = some(header.taken_at.as_ref()) {
+        match text.parse::<Timestamp>() {
+            Ok(at) => reading.taken(at),
+            Err(_) => reading.desk.notices.error("P0359", site, format!("`taken_at` is no time: `{}`", shown(text))),
+        }
+    }
+    for refusal in header.denied.iter().flatten() {
+        refuse(reading, refusal, &envelope, site);
+    }
+    envelope
+}
+
+fn refuse(reading: &mut Reading<'_>, refusal: &Refusal<'_>, envelope: &Envelope, site: Site<'_>) {
+    let own = |text: Option<&Text<'_>>, outer: &Option<Arc<str>>| match some(text) {
+        Some(text) => Arc::from(text),
+        None => outer.clone().unwrap_or_default(),
+    };
+    let account = own(refusal.account.as_ref(), &envelope.account);
+    let region = own(refusal.region.as_ref(), &envelope.region);
+    let kind = some(refusal.kind.as_ref()).map_or(Some(Kind::Instances), kind_by_name);
+    let Some(kind) = kind else {
+        reading.desk.notices.error("P0359", site, "an entry of `denied` names no known `kind`; it counts as instances");
+        return reading.desk.coverage.denied(&account, &region, Kind::Instances, "of an unknown kind");
+    };
+    let cause = some(refusal.cause.as_ref()).map_or_else(|| "no cause was recorded".to_owned(), shown);
+    reading.desk.coverage.denied(&account, &region, kind, &cause);
+    let text = format!(
+        "{} of account `{}`, region `{}` were refused: {cause}",
+        kind.as_str(),
+        shown(&account),
+        shown(&region)
+    );
+    reading.desk.notices.warning("P0358", site, text);
+}
+
+/// Reads the marks of a page at its end.
+pub(super) fn close_page(reading: &mut Reading<'_>, rest: &Rest, place: Place<'_>, page: &Page) {
+    let file = Arc::clone(&reading.file);
+    let site = Site { file: &file, container: place.path, index: None, inner: None };
+    if rest.has_body() {
+        if let Some(key) = rest.late.first() {
+            let text = format!("`{}` stands after `body` and was not used: put `body` last", shown(key));
+            reading.desk.notices.error("P0359", site, text);
+        }
+        return;
+    }
+    let closed = rest.closed();
+    let marks: Marks<'_> = match serde_json::from_slice(&closed) {
+        Ok(marks) => marks,
+        Err(e) => {
+            // What the page says about a next page is not known, so the page cannot count as the last one.
+            reading.desk.notices.error(
+                "P0353",
+                site,
+                format!("what stands beside the records was not understood: {e}"),
+            );
+            return reading.page_done(true, place, page);
+        }
+    };
+    let tokens = [&marks.next_token, &marks.next_marker, &marks.next_link, &marks.next_page_token, &marks.skip_token];
+    let more = tokens.into_iter().any(|t| some(t.as_ref()).is_some());
+    if !page.kinds.is_empty() || more {
+        reading.page_done(more, place, page);
+    }
+    let source = some(marks.self_link.as_ref()).or(some(marks.id.as_ref())).unwrap_or("");
+    let project = segment_after(source, "projects").unwrap_or("");
+    if let Some(cause) = marks.warning.as_ref().and_then(Warning::cause) {
+        reading.desk.notices.warning("P0358", site, format!("the provider warns: {cause}"));
+        let known = page.touched.iter().copied().collect::<Vec<_>>();
+        for id in known {
+            reading.desk.coverage.partial(id, &cause);
+        }
+        if page.touched.is_empty() {
+            let zone = segment_after(source, "zones").map_or("", region_of_zone);
+            let id = reading.desk.coverage.of(&project.into(), &zone.into(), Kind::Instances);
+            reading.desk.coverage.partial(id, &cause);
+        }
+    }
+    for zone in marks.unreachables.iter().flatten() {
+        reading.zone_warnings.push((last_segment(zone.as_str()).to_owned(), "UNREACHABLE".to_owned()));
+    }
+    settle_zones(reading, project, page, site);
+    if page.touched.is_empty() && page.dropped.is_empty() && page.kinds.contains(&Kind::Instances) {
+        // Read to the end, and there was nothing.
+        reading.desk.coverage.read(
+            &project.into(),
+            &place.envelope.region.clone().unwrap_or_default(),
+            Kind::Instances,
+        );
+    }
+}
+
+/// Takes note of a zone's warning; its project is known only at the end of the page.
+pub(super) fn zone_warning(reading: &mut Reading<'_>, zone: &str, warning: &[u8], place: Place<'_>) {
+    let file = Arc::clone(&reading.file);
+    let site = Site { file: &file, container: place.path, index: None, inner: None };
+    let cause = match serde_json::from_slice::<Warning<'_>>(warning) {
+        Ok(warning) => warning.cause(),
+        Err(e) => Some(format!("a warning that was not understood: {e}")),
+    };
+    if let Some(cause) = cause {
+        reading.desk.notices.warning("P0358", site, format!("the provider warns: {cause}"));
+        reading.zone_warnings.push((last_segment(zone).to_owned(), cause));
+    }
+}
+
+fn settle_zones(reading: &mut Reading<'_>, project: &str, page: &Page, site: Site<'_>) {
+    let known = reading.desk.coverage.places(&page.touched).into_iter().map(|(account, _)| account).next();
+    let project: Arc<str> = if project.is_empty() { known.unwrap_or_default() } else { project.into() };
+    for (zone, cause) in std::mem::take(&mut reading.zone_warnings) {
+        let region: Arc<str> = region_of_zone(&zone).into();
+        let text = format!("zone {}: {cause}", shown(&zone));
+        if !reading.desk.wants(&region) {
+            reading.desk.notices.warning("P0364", site, format!("{text}; the connector does not read this region"));
+            continue;
+        }
+        reading.desk.coverage.denied(&project, &region, Kind::Instances, &text);
+    }
+}

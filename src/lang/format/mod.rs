@@ -1,0 +1,5 @@
+//! Canonical text. The formatter proves that what it prints means the same before anybody writes it.
+
+mod query;
+
+pub use query::{format_expr, format_query, quote};

@@ -1,0 +1,4 @@
+//! Queries over small inventories: the conformance set, and a naive evaluator that must agree.
+
+mod conformance;
+mod naive;

@@ -1,0 +1,217 @@
+//! query-language.md section 14, and a cell or two of every row of the matching table.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use palisade::base::limits::Limits;
+use palisade::base::source::{FileId, SourceMap};
+use palisade::inventory::asset::{Asset, Field, Provider, Value};
+use palisade::inventory::catalogue::{Lookup, TokenType, look_up, token};
+use palisade::inventory::partition::{Kind, Partition, PartitionId, PartitionState};
+use palisade::inventory::snapshot::{Snapshot, SnapshotInput};
+use palisade::lang::query::check::{Dialect, Scope, check};
+use palisade::lang::query::predicate::{Moment, Truth};
+use palisade::lang::syntax::parse_query;
+
+use crate::golden::golden;
+
+pub const NOW: &str = "2026-06-15T12:00:00Z";
+
+/// `PROVIDER token=value token=value#element …` as an asset.
+pub fn asset(n: usize, text: &str) -> Asset {
+    let mut words = text.split(';').map(str::trim);
+    let provider = match words.next() {
+        Some("AWS") => Provider::Aws,
+        Some("GCP") => Provider::Gcp,
+        _ => Provider::Azure,
+    };
+    let mut fields = vec![];
+    let all = words.filter(|w| !w.is_empty()).map(str::to_owned).chain([format!("provider={}", provider.as_str())]);
+    for word in all {
+        let (name, value) = word.split_once('=').unwrap();
+        let (value, element) = value.split_once('#').map_or((value, 0), |(v, e)| (v, e.parse().unwrap()));
+        let Lookup::Exact(id) = look_up(name) else { panic!("no token {name}") };
+        let value = match token(id).ty {
+            TokenType::Number => Value::Num(value.parse().unwrap()),
+            TokenType::Date => Value::Date(value.parse().unwrap()),
+            TokenType::Bool => Value::Bool(value.parse().unwrap()),
+            TokenType::Ip => Value::Ip(value.parse().unwrap()),
+            _ => Value::Str(value.into()),
+        };
+        fields.push(Field { token: id, element, value });
+    }
+    Asset {
+        id: format!("a{n:03}").into(),
+        name: None,
+        provider,
+        connector: "c".into(),
+        partition: PartitionId(0),
+        interfaces: vec![],
+        fields,
+    }
+}
+
+pub fn snapshot(assets: Vec<Asset>, unread: &[Kind]) -> Snapshot {
+    let partition =
+        |kind, state| Partition { connector: "c".into(), account: "".into(), region: "".into(), kind, state };
+    let denied = || PartitionState::Denied { cause: "no right".into() };
+    let mut partitions: Vec<Partition> = [Kind::Instances, Kind::Results]
+        .into_iter()
+        .filter(|k| !unread.contains(k))
+        .map(|k| partition(k, PartitionState::Complete))
+        .collect();
+    partitions.extend(unread.iter().map(|k| partition(*k, denied())));
+    let input = SnapshotInput { assets, partitions, ..SnapshotInput::default() };
+    Snapshot::build(input, &Limits::default()).unwrap().0
+}
+
+/// `match`, `no`, `cannot tell`, or the diagnostics; lints follow after a `+`.
+pub fn answer(query: &str, asset_text: &str, unread: &[Kind], provider: Option<Provider>) -> String {
+    let limits = Limits::default();
+    let (tree, mut found) = parse_query(query, FileId(0), 0, &limits);
+    let none = |_: &str| None;
+    let scope = Scope {
+        lets: &none,
+        let_names: vec![],
+        known_tags: None,
+        provider,
+        free_text: false,
+        dialect: Dialect::Default,
+        portable: false,
+    };
+    let predicate = tree.and_then(|t| {
+        let (predicate, more) = check(&t, &scope);
+        found.extend(more);
+        predicate
+    });
+    let mut sources = SourceMap::new();
+    sources.add("q", query);
+    let mut notes = String::new();
+    for d in &found {
+        let help = d.help.clone().or_else(|| d.fix.as_ref().map(|f| f.title.clone())).unwrap_or_default();
+        let _ = write!(notes, " {} {} <{}> {help};", d.code, d.message, sources.text(d.span().unwrap()));
+    }
+    let Some(predicate) = predicate else { return format!("error{notes}") };
+    let s = snapshot(vec![asset(1, asset_text)], unread);
+    let now: Timestamp = NOW.parse().unwrap();
+    let truth = predicate.evaluate(&s, &Moment { now, tags: None }).of(0);
+    let inside = provider.is_none_or(|p| s.asset(0).unwrap().provider() == p);
+    let word = match truth {
+        Truth::In if inside => "match",
+        Truth::In | Truth::Out => "no",
+        Truth::CannotTell => "cannot tell",
+    };
+    if notes.is_empty() { word.into() } else { format!("{word} +{notes}") }
+}
+
+const PUBLIC: &str = "AZURE; azure.vm.publicIpAddress=192.0.2.3; azure.vm.state=RUNNING";
+
+#[test]
+fn conformance() {
+    let q1 = r#"not azure.vm.publicIpAddress is null and azure.vm.state: "RUNNING""#;
+    let q3 = format!("{q1} and azure.vm.location: westus");
+    let q4 = format!("{q1} and azure.vm.resourceGroupName:testRG");
+    let with = |more: &str| format!("{PUBLIC}; {more}");
+    let mut rows: Vec<(String, String)> = vec![
+        (q1.into(), PUBLIC.into()),
+        (q1.into(), "AZURE; azure.vm.state=RUNNING".into()),
+        (q1.into(), "AZURE; azure.vm.publicIpAddress=192.0.2.3; azure.vm.state=DEALLOCATED".into()),
+        (q1.into(), "AWS; aws.ec2.publicIpAddress=192.0.2.3; aws.ec2.instanceState=RUNNING".into()),
+        (q3, with("azure.vm.location=WestUS")),
+        (q4.clone(), with("azure.vm.resourceGroupName=testRG2")),
+        (q4, with("azure.vm.resourceGroupName=TESTRG")),
+    ];
+    let tables = include_str!("conformance.txt");
+    rows.extend(tables.lines().filter(|l| !l.is_empty()).map(|l| {
+        let (query, asset) = l.split_once(" || ").unwrap();
+        (query.trim().replace("\\n", "\n"), asset.trim().to_owned())
+    }));
+    let mut out = String::new();
+    for (query, asset) in &rows {
+        let _ = writeln!(out, "{} || {asset}\n    {}", query.replace('\n', "\\n"), answer(query, asset, &[], None));
+    }
+    golden("query/conformance.expected.txt", &out);
+}
+
+#[test]
+fn unread_is_not_absent() {
+    let view = [Kind::InstanceView];
+    let none = "AZURE; azure.vm.publicIpAddress=192.0.2.3";
+    assert_eq!(answer("azure.vm.state: RUNNING", none, &view, None), "cannot tell");
+    assert_eq!(answer("azure.vm.state is null", none, &view, None), "cannot tell");
+    assert_eq!(answer("azure.vm.state: RUNNING and azure.vm.publicIpAddress is null", none, &view, None), "no");
+    assert_eq!(answer("azure.vm.state: RUNNING or not azure.vm.publicIpAddress is null", none, &view, None), "match");
+    assert_eq!(answer("azure.vm.state: RUNNING", "AWS;", &view, None), "no");
+    assert_eq!(answer("openPorts.port: 22", none, &[Kind::Results], None), "cannot tell");
+}
+
+#[test]
+fn a_provider_scope_is_a_conjunct() {
+    let aws = Some(Provider::Aws);
+    assert_eq!(answer("not aws.ec2.instanceState: RUNNING", PUBLIC, &[], aws), "no");
+    assert!(answer("not aws.ec2.instanceState: RUNNING", PUBLIC, &[], None).starts_with("match + P0119"));
+}
+
+#[test]
+fn one_letter_off_never_compiles() {
+    let names: Vec<&str> = palisade::inventory::catalogue::tokens().iter().map(|t| t.name).collect();
+    for name in &names {
+        for at in 0..name.len() {
+            let mut wrong = (*name).to_owned();
+            wrong.remove(at);
+            let known = matches!(look_up(&wrong), Lookup::Exact(_) | Lookup::Alias(_) | Lookup::Case(_));
+            assert!(!known || wrong != *name);
+            if !known {
+                let got = answer(&format!("{wrong} is null"), "AWS;", &[], None);
+                assert!(got.starts_with("error"), "{wrong}: {got}");
+            }
+        }
+    }
+}
+
+#[test]
+fn examples_of_the_catalogue_check() {
+    for t in palisade::inventory::catalogue::tokens() {
+        let got = answer(t.example, "AWS;", &[], t.provider);
+        assert!(!got.starts_with("error"), "{}: {got}", t.example);
+    }
+}
+
+#[test]
+fn names_expand_and_loops_are_told() {
+    let limits = Limits::default();
+    let parse = |t: &str| parse_query(t, FileId(0), 0, &limits).0.unwrap();
+    let (a, b, ok) = (parse("@b and provider: AWS"), parse("@a"), parse("provider: AWS"));
+    let lets = |name: &str| match name {
+        "a" => Some(&a),
+        "b" => Some(&b),
+        "ok" => Some(&ok),
+        _ => None,
+    };
+    let scope = Scope {
+        lets: &lets,
+        let_names: vec!["a", "b", "ok"],
+        known_tags: Some(vec!["EC2 Tag"]),
+        provider: None,
+        free_text: true,
+        dialect: Dialect::Strict,
+        portable: true,
+    };
+    let said = |text: &str| {
+        let (p, found) = check(&parse(text), &scope);
+        let errors: Vec<String> = found.iter().map(|d| format!("{} {}", d.code, d.message)).collect();
+        format!("{} {}", p.is_some(), errors.join("; "))
+    };
+    assert_eq!(
+        said("@a"),
+        "false P0115 the names refer to each other: `@a` -> `@b` -> `@a`; P0124 a named query is not part of the strict dialect"
+    );
+    assert_eq!(
+        said("@okk"),
+        "false P0114 there is no query named `okk`; P0124 a named query is not part of the strict dialect"
+    );
+    assert_eq!(said("tags.name: \"EC2 Tog\""), "false P0113 there is no tag `EC2 Tog`");
+    assert_eq!(said("tags.name: \"EC2 Tag\""), "true ");
+    let _: Arc<str> = "x".into();
+}
