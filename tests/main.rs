@@ -1,5 +1,6 @@
 //! The one test binary. Each module is a folder of cases or one subject.
 
+mod analyze;
 mod connector;
 mod golden;
 mod query;

@@ -36,6 +36,10 @@ pub struct Program {
     pub reports: Vec<ReportTemplate>,
     /// Names unique.
     pub tests: Vec<UnitTest>,
+    /// `let` names that stand for queries, for ad-hoc queries too.
+    pub lets: std::collections::BTreeMap<String, crate::lang::syntax::ast::Query>,
+    /// `let` names that stand for values.
+    pub values: std::collections::BTreeMap<String, Vec<crate::lang::syntax::ast::Scalar>>,
 }
 
 /// Switches of guide rules A1 to A10.

@@ -1,5 +1,6 @@
 //! The language: text to AST, typed queries, checked programs, formatter, editor services. Reads no file, no network.
 
+pub mod analyze;
 pub mod format;
 pub mod job;
 pub mod query;

@@ -73,6 +73,7 @@ pub fn answer(query: &str, asset_text: &str, unread: &[Kind], provider: Option<P
     let none = |_: &str| None;
     let scope = Scope {
         lets: &none,
+        values: &|_| None,
         let_names: vec![],
         known_tags: None,
         provider,
@@ -191,6 +192,7 @@ fn names_expand_and_loops_are_told() {
     };
     let scope = Scope {
         lets: &lets,
+        values: &|_| None,
         let_names: vec!["a", "b", "ok"],
         known_tags: Some(vec!["EC2 Tag"]),
         provider: None,

@@ -128,7 +128,7 @@ proptest! {
         let text = query.text();
         let tree = parse_query(&text, FileId(0), 0, &Limits::default()).0.unwrap();
         let none = |_: &str| None;
-        let scope = Scope { lets: &none, let_names: vec![], known_tags: None, provider: None, free_text: false,
+        let scope = Scope { lets: &none, values: &|_| None, let_names: vec![], known_tags: None, provider: None, free_text: false,
             dialect: Dialect::Default, portable: false };
         let predicate = check(&tree, &scope).0.unwrap();
         let s = snapshot(rows.clone(), unread);

@@ -24,6 +24,8 @@ pub enum Dialect {
 pub struct Scope<'a> {
     /// The query that a `let` name stands for.
     pub lets: &'a dyn Fn(&str) -> Option<&'a Query>,
+    /// The values that a `let` name stands for.
+    pub values: &'a dyn Fn(&str) -> Option<&'a [Scalar]>,
     /// Names of `let` definitions, for suggestions.
     pub let_names: Vec<&'a str>,
     /// Tags of the workspace; none where tag names are not checked.
@@ -56,7 +58,7 @@ pub fn check(query: &Query, scope: &Scope<'_>) -> (Option<Predicate>, Vec<Diagno
 }
 
 pub(super) struct Checker<'s, 'a> {
-    scope: &'s Scope<'a>,
+    pub(super) scope: &'s Scope<'a>,
     pub(super) found: Vec<Diagnostic>,
     /// `let` names being expanded.
     stack: Vec<String>,

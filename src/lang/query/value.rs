@@ -16,6 +16,19 @@ use crate::lang::syntax::ast::{CompareOp, Quote, Scalar};
 impl Checker<'_, '_> {
     /// What a single value asks of a token; none after an error.
     pub(super) fn value(&mut self, token: TokenId, value: &Scalar) -> Option<Matcher> {
+        if value.quote == Quote::Bare
+            && let Some(name) = value.text.strip_prefix('@')
+        {
+            let Some(values) = (self.scope.values)(name) else {
+                let help = did_you_mean(name, self.scope.let_names.iter().copied())
+                    .unwrap_or_else(|| "define it with `let NAME = VALUE`".into());
+                return self.fail("P0114", format!("there is no value named `{name}`"), value.span, help);
+            };
+            return match values {
+                [one] => self.value(token, one),
+                several => self.any_of(token, several, value.span),
+            };
+        }
         let only_star = value.text == "*" && value.wildcards.len() == 1;
         if only_star && value.quote == Quote::Bare {
             return Some(Matcher::Present);

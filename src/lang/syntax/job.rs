@@ -138,7 +138,10 @@ impl<'a> Lower<'a> {
         for part in pair.into_inner() {
             match part.as_rule() {
                 Rule::verb | Rule::waive_word => statement.keyword = self.name(&part),
-                Rule::body => statement.body = Some(self.entries(part)),
+                Rule::body => {
+                    statement.span = statement.keyword.span.join(self.place.of(&part));
+                    statement.body = Some(self.entries(part));
+                }
                 Rule::or_expr => {
                     let query = self.query(part);
                     statement.operands.push(query);
@@ -151,6 +154,11 @@ impl<'a> Lower<'a> {
                 }
                 _ => {}
             }
+        }
+        // The pair reaches to the next entry; the statement ends with its last part.
+        if statement.body.is_none() {
+            let last = statement.operands.last().map_or(statement.keyword.span, |n| n.span);
+            statement.span = statement.keyword.span.join(last);
         }
         statement
     }

@@ -1,0 +1,233 @@
+//! Every block, its keys and what they mean: one table for the checker, completion, hover and the reference.
+
+/// One key of a block.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// Its name.
+    pub name: &'static str,
+    /// What it means, with an example.
+    pub doc: &'static str,
+    /// True where the block is nothing without it.
+    pub required: bool,
+}
+
+/// One kind of block.
+#[derive(Debug, Clone, Copy)]
+pub struct BlockSchema {
+    /// Its keyword.
+    pub kind: &'static str,
+    /// Whether it has a name.
+    pub named: bool,
+    /// Its keys.
+    pub keys: &'static [Key],
+    /// Blocks that stand in it.
+    pub blocks: &'static [&'static str],
+    /// Statements that stand in it.
+    pub statements: &'static [&'static str],
+    /// What it is for.
+    pub doc: &'static str,
+}
+
+const fn key(name: &'static str, doc: &'static str) -> Key {
+    Key { name, doc, required: false }
+}
+
+const fn must(name: &'static str, doc: &'static str) -> Key {
+    Key { name, doc, required: true }
+}
+
+/// Blocks that stand at the top of a file.
+pub const TOP: &[&str] = &["workspace", "connector", "tag", "profile", "scan", "channel", "policy", "report", "test"];
+
+/// All kinds.
+pub const BLOCKS: &[BlockSchema] = &[
+    BlockSchema {
+        kind: "workspace",
+        named: false,
+        keys: &[
+            key("organisation", "who scans, for report headers: \"Example GmbH, 1 Main St, Berlin\""),
+            key("features", "switches that are on: [cloud_perimeter, ec2_scanning, scan_by_hostname, azure_perimeter]"),
+            key("internal_scanners", "whether scans may choose internal scanners: true or false"),
+            key("max_concurrent_scans", "scans that may run at once: 4"),
+            key("security_risk", "how risk is computed: average or highest"),
+            key("exclude_addresses", "never sent to, whatever else says so: [203.0.113.0/28]"),
+            key("resolvers", "name servers: [\"127.0.0.1:53\"]; without it the system's"),
+            key("smtp", "mail relay, by reference: env(\"SMTP_URL\")"),
+        ],
+        blocks: &[],
+        statements: &[],
+        doc: "settings of the whole workspace",
+    },
+    BlockSchema {
+        kind: "connector",
+        named: true,
+        keys: &[
+            must("provider", "what it reads: aws, azure, gcp or file"),
+            key("path", "recorded answers of a file connector: \"inventory/*.json\""),
+            key("role", "AWS role to assume: \"arn:aws:iam::123456789012:role/reader\""),
+            key("external_id", "AWS external id, by reference: env(\"EXTERNAL_ID\")"),
+            key("regions", "all, or codes and names: [\"us-east-1\", \"EU (Ireland)\"]"),
+            key("activate", "modules its assets are activated for: [vm, pc]"),
+            key("include_micro_nano", "activate the smallest instance types too: true or false"),
+            key("sync_every", "time between syncs, 1h to 24h: 4h"),
+            key("project_number", "Google project number: \"123456789012\""),
+        ],
+        blocks: &[],
+        statements: &[],
+        doc: "where assets come from",
+    },
+    BlockSchema {
+        kind: "tag",
+        named: true,
+        keys: &[
+            key("query", "the assets that have it: azure.vm.state: RUNNING"),
+            key("assets", "the assets that have it, by id: [\"i-0abc\"]"),
+            key("provider", "limits the query to one cloud: aws, azure or gcp"),
+            key("criticality", "1 to 5; default 2"),
+        ],
+        blocks: &[],
+        statements: &[],
+        doc: "a name for assets, by query or by hand",
+    },
+    BlockSchema {
+        kind: "profile",
+        named: true,
+        keys: &[
+            key("tcp", "TCP ports: none, light, standard, full, top(1000) or [22, 8000-8100]"),
+            key("udp", "UDP ports: none, light, standard or [53]"),
+            key("ping", "how a host is found alive: [icmp, tcp(80, 443), udp(53)]"),
+            key("dead_hosts", "hosts that answered no ping: scan or skip"),
+            key("rate", "packets a second of the whole run: 10000/s, or auto"),
+            key("per_host", "packets a second to one address: 100/s"),
+            key("per_network", "packets a second to one /24 or /64: 1000/s"),
+            key("retries", "further tries, 0 to 10: 2"),
+            key("recall", "share of open ports to reach: 99.9%"),
+            key("checks", "all, or families and ids: [tls, ssh, \"EX-*\"]"),
+            key("consent", "classes of checks: [safe, auth, odd, ics]"),
+            key("max_time_per_host", "longest time on one host: 30m"),
+            key("authentication", "log in to targets: true or false"),
+        ],
+        blocks: &[],
+        statements: &[],
+        doc: "how to scan: the guide's option profile",
+    },
+    BlockSchema {
+        kind: "scan",
+        named: true,
+        keys: &[
+            must("connector", "the connector whose assets are scanned: \"conn1\""),
+            key("provider", "aws, azure or gcp; follows from the connector"),
+            key("module", "vm or pc; default vm"),
+            key("profile", "default \"Initial Options\""),
+            key("priority", "1 first to 9 last, 0 none"),
+            key("active", "false for a deactivated scan"),
+            key("scanner", "external, or internal [\"appliance-1\"]"),
+        ],
+        blocks: &["targets", "schedule", "notify"],
+        statements: &[],
+        doc: "a scan job",
+    },
+    BlockSchema {
+        kind: "targets",
+        named: false,
+        keys: &[
+            key("platform", "ec2_classic, vpc_all or vpc_selected"),
+            key("regions", "codes or names: [\"us-east-1\"]"),
+            key("vpc", "VPC ids, with vpc_selected: [\"vpc-1e37cd76\"]"),
+            key("include", "any [\"tag\"] or all [\"tag\"]"),
+            key("exclude", "any [\"tag\"] or all [\"tag\"]"),
+            key("where", "one more query"),
+            key("filter", "rhai hook that may only narrow: \"owner.rhai\""),
+            key("load_balancers", "names: [\"www.example.com\"]"),
+            key("load_balancers_from_connector", "take internet-facing ones from the inventory: true or false"),
+            key("exclude_addresses", "never sent to: [198.51.100.7]"),
+            key("on_no_targets", "fail or skip"),
+            key("max_inventory_age", "an older inventory stops the scan: 4h"),
+            key("on_gap", "what was not read: fail, warn or ignore"),
+            key("on_hook_error", "exclude or fail"),
+            key("ipv6", "scan public IPv6 addresses too: true or false"),
+        ],
+        blocks: &[],
+        statements: &[],
+        doc: "which assets a scan takes",
+    },
+    BlockSchema {
+        kind: "schedule",
+        named: false,
+        keys: &[
+            must("start", "2026-03-30T00:00[America/Los_Angeles]"),
+            key("every", "1 day, 2 week on [mon, fri], 1 month on 15, 1 month on last sunday"),
+            key("dst", "follow or fixed"),
+            key("ends_after", "number of runs"),
+            key("pause_after", "from the start: 1h1m"),
+            key("resume_in", "from the start: 2h"),
+            key("cancel_after", "from the start: 6h"),
+            key("blackout", "\"Mon-Fri 09:00-17:00\", or a list of such"),
+        ],
+        blocks: &[],
+        statements: &[],
+        doc: "when a scan runs",
+    },
+    BlockSchema {
+        kind: "notify",
+        named: false,
+        keys: &[
+            key("before", "lead time of a notice before the start: 30m"),
+            must("to", "channels: [\"secops\"]"),
+            key("on", "change, finish, failure or always"),
+        ],
+        blocks: &[],
+        statements: &[],
+        doc: "who is told",
+    },
+    BlockSchema {
+        kind: "channel",
+        named: true,
+        keys: &[
+            key("webhook", "POST of JSON, by reference: env(\"HOOK_URL\")"),
+            key("slack", "Slack webhook, by reference: env(\"SLACK_URL\")"),
+            key("email", "addresses: [\"secops@example.com\"]"),
+            key("file", "appended to this file"),
+            key("command", "program and arguments: [\"logger\", \"-t\", \"palisade\"]"),
+        ],
+        blocks: &[],
+        statements: &[],
+        doc: "where notices go",
+    },
+    BlockSchema {
+        kind: "policy",
+        named: true,
+        keys: &[key("scope", "the assets it applies to: tags.name: \"web\"")],
+        blocks: &[],
+        statements: &["expect", "deny", "otherwise", "waive"],
+        doc: "expected exposure",
+    },
+    BlockSchema {
+        kind: "report",
+        named: true,
+        keys: &[
+            key("sort", "host, severity or port"),
+            key("include", "sections: [host_details, ec2_information, metadata, threat, solution]"),
+            key("format", "text, html, json, csv, xml, sarif, nmap_xml or pdf"),
+        ],
+        blocks: &[],
+        statements: &[],
+        doc: "a report template",
+    },
+    BlockSchema {
+        kind: "test",
+        named: true,
+        keys: &[
+            must("inventory", "recorded answers: \"fixtures/two-vms.json\""),
+            key("now", "the moment it plays at: 2026-01-01"),
+        ],
+        blocks: &[],
+        statements: &["tag", "scan"],
+        doc: "a unit test of tags and scans",
+    },
+];
+
+/// The schema of a kind.
+pub fn of(kind: &str) -> Option<&'static BlockSchema> {
+    BLOCKS.iter().find(|b| b.kind == kind)
+}
