@@ -9,9 +9,14 @@
 //! store, run, repl, cli. `tests/tidy.rs` checks it.
 
 pub mod base;
+pub mod cli;
 pub mod connector;
 pub mod inventory;
 pub mod lang;
 pub mod plan;
+pub mod repl;
 pub mod report;
+pub mod run;
 pub mod scan;
+pub mod script;
+pub mod store;

@@ -1,2 +1,7 @@
-//! The command line.
-fn main() {}
+//! The `palisade` program: see [`palisade::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(palisade::cli::main())
+}

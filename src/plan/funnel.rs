@@ -302,7 +302,7 @@ impl<'a> Work<'a> {
         if !hook.provides().filter {
             return Ok(None);
         }
-        match hook.filter(self.input.snapshot, row) {
+        match hook.filter(row) {
             Ok(true) => Ok(None),
             Ok(false) => Ok(Some(Stop::new("hook returned false", Some(path.span)))),
             Err(error) => self

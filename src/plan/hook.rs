@@ -1,8 +1,6 @@
 //! What a script may do to a plan: narrow it, order it, slow it down, annotate it. Never widen it: hooks are asked only
 //! about assets that would be submitted anyway, and their answers can only take away.
 
-use crate::inventory::snapshot::Snapshot;
-
 /// Which functions a hook has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Provides {
@@ -21,16 +19,16 @@ pub struct Provides {
 #[error("{0}")]
 pub struct HookError(pub String);
 
-/// A hook over one snapshot.
+/// A hook bound to the snapshot that is planned over.
 pub trait AssetHook: Send + Sync {
     /// Which functions it has.
     fn provides(&self) -> Provides;
     /// Whether the asset stays.
-    fn filter(&self, snapshot: &Snapshot, row: u32) -> Result<bool, HookError>;
+    fn filter(&self, row: u32) -> Result<bool, HookError>;
     /// Its place in the order, lower first.
-    fn order(&self, snapshot: &Snapshot, row: u32) -> Result<i64, HookError>;
+    fn order(&self, row: u32) -> Result<i64, HookError>;
     /// The most packets a second it may get.
-    fn rate(&self, snapshot: &Snapshot, row: u32) -> Result<i64, HookError>;
+    fn rate(&self, row: u32) -> Result<i64, HookError>;
     /// Facts to carry into the report.
-    fn annotate(&self, snapshot: &Snapshot, row: u32) -> Result<Vec<(String, String)>, HookError>;
+    fn annotate(&self, row: u32) -> Result<Vec<(String, String)>, HookError>;
 }

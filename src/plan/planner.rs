@@ -272,20 +272,20 @@ fn arrange(work: &Work<'_>, addressed: Addressed, plan: &mut Plan) -> Result<(),
     rows.dedup();
     for row in rows {
         if provides.order {
-            match hook.order(input.snapshot, row) {
+            match hook.order(row) {
                 Ok(place) => drop(places.insert(row, place)),
                 Err(error) => work.hook_failed(row, &error)?,
             }
         }
         if provides.rate {
-            match hook.rate(input.snapshot, row) {
+            match hook.rate(row) {
                 // Below one packet a second there would be no scan; above the profile's own rate nothing changes.
                 Ok(rate) => drop(rates.insert(row, u32::try_from(rate.max(1)).unwrap_or(u32::MAX))),
                 Err(error) => work.hook_failed(row, &error)?,
             }
         }
         if provides.annotate {
-            match hook.annotate(input.snapshot, row) {
+            match hook.annotate(row) {
                 Ok(facts) => {
                     let asset: Arc<str> = input.snapshot.asset(row).map_or("", |a| a.id()).into();
                     plan.annotations.extend(facts.into_iter().map(|(k, v)| (Arc::clone(&asset), k.into(), v.into())));

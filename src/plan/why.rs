@@ -40,6 +40,35 @@ pub struct Why {
     pub queries: Vec<(String, Location, Explanation)>,
 }
 
+impl Why {
+    /// The story for people.
+    pub fn render(&self, scan: &str) -> String {
+        let name = self.name.as_deref().map(|n| format!(" ({n})")).unwrap_or_default();
+        let mut out = format!("{}{name} in scan \"{scan}\"\n", self.asset);
+        for step in &self.steps {
+            let mark = if step.passed { "yes" } else { "no " };
+            let text = if step.text.is_empty() { String::new() } else { format!("  {}", step.text) };
+            out.push_str(&format!("  {mark} {:<11}{text}\n", step.name));
+            for seen in &step.seen {
+                out.push_str(&format!("                    seen: {seen}\n"));
+            }
+            if let Some(clause) = &step.clause {
+                out.push_str(&format!("                    line: {clause}\n"));
+            }
+        }
+        for (title, clause, explanation) in &self.queries {
+            out.push_str(&format!("  {title}, {clause}\n"));
+            for line in explanation.render().lines() {
+                out.push_str(&format!("    {line}\n"));
+            }
+        }
+        if let Some(change) = &self.change {
+            out.push_str(&format!("  Smallest change: {change}.\n"));
+        }
+        out
+    }
+}
+
 const STAGES: [(Stage, &str); 4] = [
     (Stage::Identify, "identified"),
     (Stage::Qualify, "qualified"),

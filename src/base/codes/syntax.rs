@@ -92,4 +92,9 @@ pub(super) const CODES: &[CodeDoc] = &[
     ),
     doc("P0034", "two entries on one line", "A line end or `;` ends an attribute."),
     doc("P0035", "a name without double quotes", "The name of a block stands in double quotes: `scan \"edge\" { … }`."),
+    doc(
+        "P0036",
+        "the formatter refused its own output",
+        "Before it writes, the formatter parses its text again and compares. A difference is our bug; the file is left alone.",
+    ),
 ];

@@ -112,3 +112,17 @@ pub fn quote(text: &str) -> String {
     out.push('"');
     out
 }
+
+/// An expression in lines: the operands of its outermost `and` or `or`, each with its operator in front.
+pub(super) fn broken(expr: &Expr) -> Vec<String> {
+    let (parts, word) = match expr {
+        Expr::And(parts) => (parts, "and"),
+        Expr::Or(parts) => (parts, "or"),
+        other => return vec![format_expr(other)],
+    };
+    let one = |e: &Expr| match e {
+        Expr::And(_) | Expr::Or(_) => format!("({})", format_expr(e)),
+        _ => format_expr(e),
+    };
+    parts.iter().enumerate().map(|(i, e)| if i == 0 { one(e) } else { format!("{word} {}", one(e)) }).collect()
+}

@@ -33,7 +33,7 @@ pub(super) fn read(text: &str) -> Result<NodeKind, String> {
             Err(format!("`{text}` is not a value; quote it if it is text"))
         };
     }
-    if text.len() >= 8 && text.as_bytes().get(4) == Some(&b'-') {
+    if text.as_bytes().get(4) == Some(&b'-') && text.as_bytes().get(7) == Some(&b'-') {
         return read_time(text);
     }
     if let Some((a, b)) = text.split_once('-') {

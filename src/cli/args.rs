@@ -1,0 +1,317 @@
+//! What can be typed. One variant a command; each command's file turns it into work.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Policy as code for the public edge of a cloud.
+///
+/// Palisade reads `*.pal` job files, asks your cloud inventory which assets are public, plans exactly those, scans
+/// exactly that plan, and reports. No packet leaves without a warrant that leads back to an inventory record.
+#[derive(Debug, Parser)]
+#[command(name = "palisade", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(
+    after_help = "Start here:  palisade demo          a whole run against throwaway hosts on 127.0.0.0/8\n             \
+             palisade check         parse and check the job files of this folder\n             \
+             palisade plan SCAN     what a scan would do, and why; sends nothing\n\n\
+             Exit codes:  0 clean, 1 violations, 2 usage or job file error, 3 incomplete, 4 not launched, 70 our bug"
+)]
+pub struct Cli {
+    /// Options every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options every command takes.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Workspace folder: all `*.pal` files below it are one program
+    #[arg(short = 'C', long = "dir", value_name = "DIR", default_value = ".", global = true)]
+    pub dir: PathBuf,
+    /// State folder [default: .palisade in the workspace]
+    #[arg(long, value_name = "DIR", global = true, env = "PALISADE_STATE")]
+    pub state: Option<PathBuf>,
+    /// Output format: people read text, machines read json or jsonl
+    #[arg(long, value_enum, default_value_t = Format::Text, global = true)]
+    pub format: Format,
+    /// Colour
+    #[arg(long, value_enum, default_value_t = ColorWhen::Auto, global = true)]
+    pub color: ColorWhen,
+    /// Less: no progress, no notices
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// More detail; may be given twice
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub verbose: u8,
+}
+
+/// Output format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// One document.
+    Json,
+    /// One object a line.
+    Jsonl,
+}
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ColorWhen {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// How packets are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ModeArg {
+    /// Raw where the machine allows it, else connect.
+    Auto,
+    /// Own frames; needs CAP_NET_RAW.
+    Raw,
+    /// The kernel's connections; needs no right.
+    Connect,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Parse and check job files and scripts; all diagnostics at once
+    Check(CheckArgs),
+    /// Bring job files into canonical form; proves that the meaning is unchanged before it writes
+    Fmt(FmtArgs),
+    /// Ask the inventory
+    Query(QueryArgs),
+    /// What a scan would do: counts, reasons, targets, gaps, cost, hash; sends nothing
+    Plan(PlanArgs),
+    /// Where an asset leaves the funnel, because of which line, and what would change that
+    Why(WhyArgs),
+    /// Plan and scan now
+    Run(RunArgs),
+    /// Life of a scan: list, show, fetch, resume
+    Scans(ScansArgs),
+    /// Interactive: queries, job items, scripts, commands
+    Repl(ReplArgs),
+    /// The query tokens: name, type, meaning, where they come from
+    Tokens(TokensArgs),
+    /// What a diagnostic code means and how to mend it
+    Explain(ExplainArgs),
+    /// JSON Schema of a machine-readable output
+    Schema(SchemaArgs),
+    /// Starts throwaway hosts on 127.0.0.0/8 and runs the whole chain against them, without root
+    Demo(DemoArgs),
+    /// Shell completions on standard output
+    Completions(CompletionsArgs),
+    /// Manual page on standard output
+    Man,
+}
+
+/// `check`
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Files or folders [default: the workspace]
+    pub paths: Vec<PathBuf>,
+}
+
+/// `fmt`
+#[derive(Debug, Args)]
+pub struct FmtArgs {
+    /// Only say which files would change; exit 1 if any
+    #[arg(long)]
+    pub check: bool,
+    /// Files or folders [default: the workspace]; `-` formats standard input
+    pub paths: Vec<PathBuf>,
+}
+
+/// Where the assets of an ad-hoc command come from.
+#[derive(Debug, Clone, Default, Args)]
+pub struct InventoryArgs {
+    /// Connector of the workspace; may repeat [default: all]
+    #[arg(long, value_name = "NAME")]
+    pub connector: Vec<String>,
+    /// Recorded provider answers instead of a connector; may repeat
+    #[arg(long, value_name = "FILE", conflicts_with = "connector", num_args = 1..)]
+    pub inventory: Vec<PathBuf>,
+    /// The moment that `now` means [default: the clock]
+    #[arg(long, value_name = "TIME")]
+    pub now: Option<String>,
+}
+
+/// `query`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  palisade query 'not azure.vm.publicIpAddress is null and azure.vm.state: \"RUNNING\"'\n  \
+    palisade query 'aws.ec2.publicIpAddress: 198.51.100.0/24' --columns name,aws.ec2.region.code\n  \
+    palisade query 'provider: AWS' --count-by aws.ec2.instanceState\n  \
+    palisade query --values azure.vm.location\n  palisade query 'provider: GCP' --explain web-1"
+)]
+pub struct QueryArgs {
+    /// The query; without one, every asset
+    pub query: Option<String>,
+    /// Where assets come from.
+    #[command(flatten)]
+    pub source: InventoryArgs,
+    /// Tokens to show
+    #[arg(long, value_delimiter = ',', value_name = "TOKEN")]
+    pub columns: Vec<String>,
+    /// Count matches by a token's values
+    #[arg(long, value_name = "TOKEN", conflicts_with_all = ["values", "explain"])]
+    pub count_by: Option<String>,
+    /// The values a token has in the inventory
+    #[arg(long, value_name = "TOKEN", conflicts_with = "explain")]
+    pub values: Option<String>,
+    /// Why one asset matches or not: its id or name
+    #[arg(long, value_name = "ASSET")]
+    pub explain: Option<String>,
+    /// At most so many rows of text output; 0 for all
+    #[arg(long, default_value_t = 0)]
+    pub limit: usize,
+    /// Accept only syntax attested for AssetView, and say what could not be pasted back there
+    #[arg(long, value_enum, default_value_t = DialectArg::Default)]
+    pub dialect: DialectArg,
+}
+
+/// Query dialect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DialectArg {
+    /// All of the language.
+    Default,
+    /// Attested syntax only.
+    Strict,
+}
+
+/// `plan`
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// Scan name
+    pub scan: String,
+    /// Write the plan as JSON, for `run --plan`
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// The moment that `now` means [default: the clock]
+    #[arg(long, value_name = "TIME")]
+    pub now: Option<String>,
+    /// Do not resolve names: plan by the inventory's addresses alone
+    #[arg(long)]
+    pub offline: bool,
+}
+
+/// `why`
+#[derive(Debug, Args)]
+pub struct WhyArgs {
+    /// Scan name
+    pub scan: String,
+    /// Asset id or name
+    pub asset: String,
+    /// The moment that `now` means [default: the clock]
+    #[arg(long, value_name = "TIME")]
+    pub now: Option<String>,
+}
+
+/// `run`
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Scan name; may be left out where the workspace has one scan only
+    pub scan: Option<String>,
+    /// Refuse if targets, checks or cost moved since this plan
+    #[arg(long, value_name = "FILE")]
+    pub plan: Option<PathBuf>,
+    /// How packets are sent
+    #[arg(long, value_enum, default_value_t = ModeArg::Auto)]
+    pub mode: ModeArg,
+    /// Also write results.json, results.txt and plan.json into this folder
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Do not resolve names: scan by the inventory's addresses alone
+    #[arg(long)]
+    pub offline: bool,
+    /// Seed of the probe order [default: random]
+    #[arg(long)]
+    pub seed: Option<u64>,
+}
+
+/// `scans`
+#[derive(Debug, Args)]
+pub struct ScansArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: ScansAction,
+}
+
+/// Actions on scans.
+#[derive(Debug, Subcommand)]
+pub enum ScansAction {
+    /// All scans, newest first
+    List,
+    /// State and history of one scan
+    Show {
+        /// Reference such as `scan/1525152912.86743`, or `latest`
+        reference: String,
+    },
+    /// Results of one scan
+    Fetch {
+        /// Reference, or `latest`
+        reference: String,
+    },
+    /// Go on with an interrupted scan
+    Resume {
+        /// Reference, or `latest`
+        reference: String,
+        /// How packets are sent
+        #[arg(long, value_enum, default_value_t = ModeArg::Auto)]
+        mode: ModeArg,
+    },
+}
+
+/// `repl`
+#[derive(Debug, Args)]
+pub struct ReplArgs {
+    /// Where assets come from.
+    #[command(flatten)]
+    pub source: InventoryArgs,
+}
+
+/// `tokens`
+#[derive(Debug, Args)]
+pub struct TokensArgs {
+    /// Part of a name, or a glob such as `azure.vm.*`
+    pub pattern: Option<String>,
+}
+
+/// `explain`
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The code, such as P0101; without one, all codes
+    pub code: Option<String>,
+}
+
+/// `schema`
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// The kind, such as `results`; without one, all kinds
+    pub kind: Option<String>,
+}
+
+/// `demo`
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Keep the workspace in this folder, to play with [default: a temporary one, removed at the end]
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+}
+
+/// `completions`
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}

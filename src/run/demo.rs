@@ -1,0 +1,239 @@
+//! Six throwaway hosts on 127.0.0.0/8 with real listeners, and a workspace that scans them: the whole chain without
+//! root, without a cloud, without a packet off this machine.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// What a demo service says first; nothing for one that waits for a request.
+struct Service {
+    port: u16,
+    greeting: &'static str,
+}
+
+/// One demo host: an address of 127.0.0.0/8, a name, a state, a role, and its services.
+struct Host {
+    id: &'static str,
+    name: &'static str,
+    addr: Ipv4Addr,
+    state: &'static str,
+    role: &'static str,
+    services: &'static [Service],
+}
+
+const SSH: Service = Service { port: 8022, greeting: "SSH-2.0-palisade_demo\r\n" };
+const WEB: Service = Service { port: 8080, greeting: "" };
+const WEB_TLS: Service = Service { port: 8443, greeting: "" };
+const CACHE: Service = Service { port: 6379, greeting: "" };
+const MAIL: Service = Service { port: 2525, greeting: "220 mail.example ESMTP\r\n" };
+
+/// The hosts. `stopped` and `intern` must not be touched: one is terminated, the other does not carry the tag.
+const HOSTS: &[Host] = &[
+    Host {
+        id: "i-0demo000000000001",
+        name: "web-1",
+        addr: Ipv4Addr::new(127, 0, 90, 1),
+        state: "running",
+        role: "web",
+        services: &[WEB, WEB_TLS],
+    },
+    Host {
+        id: "i-0demo000000000002",
+        name: "web-2",
+        addr: Ipv4Addr::new(127, 0, 90, 2),
+        state: "running",
+        role: "web",
+        services: &[WEB, WEB_TLS, SSH],
+    },
+    Host {
+        id: "i-0demo000000000003",
+        name: "cache",
+        addr: Ipv4Addr::new(127, 0, 90, 3),
+        state: "running",
+        role: "cache",
+        services: &[CACHE],
+    },
+    Host {
+        id: "i-0demo000000000004",
+        name: "mail",
+        addr: Ipv4Addr::new(127, 0, 90, 4),
+        state: "running",
+        role: "mail",
+        services: &[MAIL, SSH],
+    },
+    Host {
+        id: "i-0demo000000000005",
+        name: "stopped",
+        addr: Ipv4Addr::new(127, 0, 90, 5),
+        state: "terminated",
+        role: "web",
+        services: &[SSH],
+    },
+    Host {
+        id: "i-0demo000000000006",
+        name: "intern",
+        addr: Ipv4Addr::new(127, 0, 90, 6),
+        state: "running",
+        role: "lab",
+        services: &[SSH],
+    },
+];
+
+const JOB: &str = r#"# The demo: four of these six hosts are ours to scan; see `palisade why demo stopped`.
+connector "demo" {
+  provider = file
+  path     = "inventory.json"
+}
+
+tag "perimeter" {
+  query = not aws.tags: (key: role and value: lab) and not aws.ec2.publicIpAddress is null
+}
+
+profile "demo" {
+  tcp        = [2525, 6379, 8000-8100, 8443]
+  udp        = none
+  ping       = [tcp(8080)]
+  dead_hosts = scan
+  rate       = 5000/s
+  per_host   = 2000/s
+  retries    = 1
+}
+
+scan "demo" {
+  connector = "demo"
+  profile   = "demo"
+
+  targets {
+    include = any ["perimeter"]
+  }
+}
+"#;
+
+/// Listeners that run until this value is dropped.
+pub struct Demo {
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+    /// Hosts and services in words, one line a host.
+    pub summary: Vec<String>,
+}
+
+/// How often an idle listener looks whether it should end.
+const IDLE: Duration = Duration::from_millis(10);
+
+impl Demo {
+    /// Writes the workspace into a folder and starts the hosts.
+    pub fn start(folder: &Path) -> io::Result<Self> {
+        fs::create_dir_all(folder)?;
+        fs::write(folder.join("demo.pal"), JOB)?;
+        fs::write(folder.join("inventory.json"), inventory())?;
+        let mut demo = Self { stop: Arc::new(AtomicBool::new(false)), threads: Vec::new(), summary: Vec::new() };
+        for host in HOSTS {
+            for service in host.services {
+                let at = SocketAddr::from((host.addr, service.port));
+                let listener = TcpListener::bind(at)
+                    .map_err(|e| io::Error::new(e.kind(), format!("{at}: {e}; is another demo running?")))?;
+                listener.set_nonblocking(true)?;
+                let stop = Arc::clone(&demo.stop);
+                demo.threads.push(std::thread::spawn(move || serve(&listener, service.greeting, &stop)));
+            }
+            let ports: Vec<String> = host.services.iter().map(|s| s.port.to_string()).collect();
+            demo.summary.push(format!(
+                "{:9} {:8} {:11} role={:6} listens on {}",
+                host.name,
+                host.addr,
+                host.state,
+                host.role,
+                ports.join(", ")
+            ));
+        }
+        Ok(demo)
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        for thread in self.threads.drain(..) {
+            // A listener that panicked has nothing left to clean up.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn serve(listener: &TcpListener, greeting: &str, stop: &AtomicBool) {
+    while !stop.load(Ordering::SeqCst) {
+        match listener.accept() {
+            Ok((stream, _)) => answer(stream, greeting),
+            Err(_) => std::thread::sleep(IDLE),
+        }
+    }
+}
+
+/// One short exchange; a client that goes away early is none of the demo's business.
+fn answer(mut stream: TcpStream, greeting: &str) {
+    let _ = stream.set_nonblocking(false);
+    let _ = stream.set_read_timeout(Some(IDLE));
+    if greeting.is_empty() {
+        let mut request = [0; 512];
+        if stream.read(&mut request).is_ok_and(|n| n > 0) {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nServer: palisade-demo\r\nContent-Length: 0\r\n\r\n");
+        }
+    } else {
+        let _ = stream.write_all(greeting.as_bytes());
+    }
+}
+
+/// The hosts as `aws ec2 describe-instances` would print them.
+fn inventory() -> String {
+    let instances: Vec<String> = HOSTS
+        .iter()
+        .enumerate()
+        .map(|(n, host)| {
+            format!(
+                r#"    {{"InstanceId": "{}", "InstanceType": "t3.small", "ImageId": "ami-0demo", "State": {{"Name": "{}"}},
+     "Placement": {{"AvailabilityZone": "us-east-1a"}}, "VpcId": "vpc-0demo", "SubnetId": "subnet-0demo",
+     "PrivateIpAddress": "10.90.0.{}", "PublicIpAddress": "{}", "LaunchTime": "2026-01-01T00:00:00Z",
+     "Tags": [{{"Key": "Name", "Value": "{}"}}, {{"Key": "role", "Value": "{}"}}]}}"#,
+                host.id,
+                host.state,
+                n + 1,
+                host.addr,
+                host.name,
+                host.role
+            )
+        })
+        .collect();
+    format!(
+        "{{\"Reservations\": [{{\"OwnerId\": \"123456789012\", \"Instances\": [\n{}\n]}}]}}\n",
+        instances.join(",\n")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_demo_service_answers() {
+        let folder = std::env::temp_dir().join(format!("palisade-demo-test-{}", std::process::id()));
+        let demo = Demo::start(&folder).unwrap();
+        for host in HOSTS {
+            for service in host.services {
+                let mut stream = TcpStream::connect((host.addr, service.port)).unwrap();
+                stream.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+                let mut text = String::new();
+                let _ = stream.read_to_string(&mut text);
+                let want = if service.greeting.is_empty() { "HTTP/1.1 200 OK" } else { service.greeting };
+                assert!(text.starts_with(want), "{}:{} said {text:?}", host.name, service.port);
+            }
+        }
+        assert_eq!(demo.summary.len(), 6);
+        drop(demo);
+        fs::remove_dir_all(folder).unwrap();
+    }
+}

@@ -1,0 +1,11 @@
+//! The pipeline: the one place that names every stage in order. It opens files and clocks and hands them on; it holds
+//! no logic of a stage.
+
+pub mod ask;
+pub mod demo;
+pub mod env;
+pub mod error;
+pub mod files;
+pub mod inventory;
+pub mod pipeline;
+pub mod workspace;

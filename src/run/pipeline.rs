@@ -1,0 +1,235 @@
+//! Every stage in order: inventory, hook, plan, store, scan, results.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::env::Env;
+use super::error::{Result, RunError};
+use super::inventory::{self, Loaded};
+use super::workspace::Workspace;
+use crate::base::diagnostic::Diagnostic;
+use crate::base::source::{FileId, SourceMap};
+use crate::lang::job::Job;
+use crate::plan::hook::AssetHook;
+use crate::plan::plan::{Launch, Plan};
+use crate::plan::planner::{self, PlanInput};
+use crate::plan::resolve::{Hickory, Resolver};
+use crate::plan::why::{self, Why};
+use crate::report::compile::{self, RunFacts};
+use crate::report::model::Results;
+use crate::scan::observation::Mode;
+use crate::scan::{ScanInput, ScanOutcome, scan};
+use crate::script::hook::{HookScript, load};
+use crate::store::{RunEnd, RunState, Store};
+
+/// A job with everything its plan needs.
+pub struct Prepared<'w> {
+    /// The workspace.
+    pub workspace: &'w Workspace,
+    /// The job.
+    pub job: &'w Job,
+    /// The inventory of the job's connector.
+    pub loaded: Loaded,
+    /// The moment of planning.
+    pub now: Timestamp,
+    hook: Option<HookScript>,
+}
+
+/// Why a hook script cannot be used: diagnostics that point into its text.
+pub struct ScriptFault {
+    /// The script's text.
+    pub sources: SourceMap,
+    /// What is wrong.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Reads and compiles the script of a job.
+pub fn script(
+    workspace: &Workspace,
+    job: &Job,
+    env: &Env,
+) -> Result<Option<std::result::Result<HookScript, ScriptFault>>> {
+    let Some(path) = &job.targets.hook else { return Ok(None) };
+    let text = inventory::script_text(workspace, &path.value, env)?;
+    let mut sources = SourceMap::new();
+    let file: FileId = sources.add(path.value.as_str(), text.as_str());
+    let loaded = load(&text, file, &env.limits, Arc::clone(&env.clock));
+    Ok(Some(loaded.map_err(|diagnostics| ScriptFault { sources, diagnostics })))
+}
+
+impl<'w> Prepared<'w> {
+    /// Reads the job's inventory and takes its script.
+    pub fn new(
+        workspace: &'w Workspace,
+        job: &'w Job,
+        hook: Option<HookScript>,
+        now: Timestamp,
+        env: &Env,
+    ) -> Result<Self> {
+        let names = [job.connector.value.clone()];
+        let loaded = inventory::from_connectors(workspace, &names, now, env)?;
+        Ok(Self { workspace, job, loaded, now, hook })
+    }
+
+    fn with_input<T>(&self, env: &Env, act: impl FnOnce(&PlanInput<'_>) -> T) -> T {
+        let bound = self
+            .hook
+            .as_ref()
+            .map(|h| h.bind(Arc::clone(&self.loaded.snapshot), Arc::clone(&self.loaded.tags), self.now));
+        let resolver = env.resolve_names.then(|| Hickory {
+            servers: self.workspace.program.workspace.resolvers.clone(),
+            in_flight: env.limits.names_in_flight,
+            timeout: env.limits.resolve_timeout,
+            addresses_per_name: env.limits.addresses_per_name,
+        });
+        act(&PlanInput {
+            program: &self.workspace.program,
+            job: self.job,
+            snapshot: &self.loaded.snapshot,
+            tags: &self.loaded.tags,
+            sources: &self.workspace.sources,
+            hook: bound.as_ref().map(|b| b as &dyn AssetHook),
+            resolver: resolver.as_ref().map(|r| r as &dyn Resolver),
+            now: self.now,
+            limits: &env.limits,
+            progress: env.progress.as_ref(),
+            stop: &env.stop,
+        })
+    }
+
+    /// Makes the plan.
+    pub fn plan(&self, env: &Env) -> Result<Plan> {
+        Ok(self.with_input(env, planner::plan)?)
+    }
+
+    /// Tells one asset's story.
+    pub fn why(&self, plan: &Plan, row: u32, env: &Env) -> Option<Why> {
+        self.with_input(env, |input| why::why(input, plan, row))
+    }
+}
+
+/// How a plan is run.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RunOptions<'a> {
+    /// Mode asked for.
+    pub mode: Option<Mode>,
+    /// The run to go on with.
+    pub resume: Option<&'a str>,
+}
+
+/// A run's end.
+pub struct Ran {
+    /// Its reference.
+    pub reference: String,
+    /// The results document.
+    pub results: Results,
+    /// What was seen; none where there was nothing to scan.
+    pub outcome: Option<ScanOutcome>,
+}
+
+/// Stores, scans and stores again. Whatever happens on the way, what is known is kept.
+pub fn run(prepared: &Prepared<'_>, plan: &Plan, options: RunOptions<'_>, store: &mut Store, env: &Env) -> Result<Ran> {
+    let launched = env.clock.now();
+    store.save_snapshot(&prepared.loaded.snapshot, &plan.connector)?;
+    let mut finished = Vec::new();
+    let reference = match options.resume {
+        Some(reference) => {
+            let done = store.finished_targets(reference)?;
+            let is_done = |t: &crate::plan::target::Target| {
+                done.iter().any(|(asset, addr)| **asset == *t.warrant().asset && *addr == t.addr().to_string())
+            };
+            let all = plan.targets.iter().enumerate();
+            finished.extend(all.filter(|(_, t)| is_done(t)).map(|(i, _)| i as u32));
+            store.transition(reference, RunState::Running, launched, "resumed")?;
+            reference.to_owned()
+        }
+        None => store.begin_run(&plan.scan, &plan.hash, &plan.snapshot, launched, env.seed)?,
+    };
+    let facts = RunFacts {
+        job: prepared.job,
+        workspace: &prepared.workspace.program.workspace,
+        reference: &reference,
+        launched,
+    };
+    if plan.launch != Launch::Ready {
+        return not_launched(&facts, plan, store, env);
+    }
+    let input = ScanInput {
+        plan,
+        mode: options.mode,
+        clock: env.clock.as_ref(),
+        seed: env.seed,
+        limits: &env.limits,
+        progress: env.progress.as_ref(),
+        stop: &env.stop,
+        finished: &finished,
+    };
+    let outcome = match scan(&input) {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            store.transition(&reference, RunState::Failed, env.clock.now(), &error.to_string())?;
+            return Err(error.into());
+        }
+    };
+    let mut results = compile::results(&facts, plan, Some(&outcome));
+    if options.resume.is_some() {
+        take_over(&mut results, store.document(&reference)?, &finished, plan);
+    }
+    let (state, why) =
+        if outcome.interrupted { (RunState::Interrupted, "stopped by the user") } else { (RunState::Finished, "done") };
+    let document =
+        serde_json::to_string(&results).map_err(|e| RunError::Usage(format!("cannot write results: {e}")))?;
+    let done = finished_now(plan, &outcome);
+    let end = RunEnd { document: &document, ledger: Some(&outcome.ledger), finished_targets: &done, why };
+    store.finish_run(&reference, state, env.clock.now(), &end)?;
+    Ok(Ran { reference, results, outcome: Some(outcome) })
+}
+
+/// Nothing to scan: two records, the run's history and the activity log. Guide rules E10, E11.
+fn not_launched(facts: &RunFacts<'_>, plan: &Plan, store: &mut Store, env: &Env) -> Result<Ran> {
+    let results = compile::results(facts, plan, None);
+    let document =
+        serde_json::to_string(&results).map_err(|e| RunError::Usage(format!("cannot write results: {e}")))?;
+    let (state, why) = match plan.launch {
+        Launch::NotLaunched => (RunState::NotLaunched, "no scan targets are resolved; the scan was not launched"),
+        Launch::Ready | Launch::Failed => (RunState::Failed, "no scan targets are resolved; the scan was terminated"),
+    };
+    let end = RunEnd { document: &document, ledger: None, finished_targets: &[], why };
+    let now = env.clock.now();
+    store.finish_run(facts.reference, state, now, &end)?;
+    store.log(now, "error", &format!("{} {}: {why}", facts.reference, plan.scan))?;
+    Ok(Ran { reference: facts.reference.to_owned(), results, outcome: None })
+}
+
+/// Targets whose answer is whole: they need not be asked again after an interruption.
+fn finished_now(plan: &Plan, outcome: &ScanOutcome) -> Vec<(String, String)> {
+    let probes = plan.probes.tcp.len() + plan.probes.udp.len();
+    outcome
+        .hosts
+        .iter()
+        .filter(|h| !outcome.interrupted || h.counts.values().sum::<u32>() == probes)
+        .filter(|h| !outcome.interrupted || !h.counts.keys().any(|s| s.as_str().contains("filtered")))
+        .filter_map(|h| plan.targets.get(h.target as usize))
+        .map(|t| (t.warrant().asset.to_string(), t.addr().to_string()))
+        .collect()
+}
+
+/// The hosts that an earlier part of this run has finished, taken over from its document.
+fn take_over(results: &mut Results, earlier: Option<String>, finished: &[u32], plan: &Plan) {
+    let Some(earlier) = earlier.and_then(|text| serde_json::from_str::<Results>(&text).ok()) else { return };
+    let kept: Vec<String> =
+        finished.iter().filter_map(|i| plan.targets.get(*i as usize)).map(|t| t.addr().to_string()).collect();
+    let old = earlier.hosts.into_iter().filter(|h| kept.contains(&h.address));
+    results.hosts.extend(old);
+    results.hosts.sort_by(|a, b| a.address.cmp(&b.address));
+    results.summary.active_hosts = results.hosts.iter().filter(|h| h.state == "up").count() as u64;
+    results.summary.launch_date = earlier.summary.launch_date;
+    results.coverage.scanned = results.hosts.len() as u64;
+    results.coverage.planned += earlier.coverage.done.min(earlier.coverage.planned);
+    results.coverage.done += earlier.coverage.done;
+    results.ledger.total += earlier.ledger.total;
+    for (probe, n) in earlier.ledger.by_probe {
+        *results.ledger.by_probe.entry(probe).or_default() += n;
+    }
+}

@@ -1,0 +1,36 @@
+//! One script expression typed by a person, with the same limits as a hook.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rhai::{Dynamic, EvalAltResult, ImmutableString};
+
+use super::asset::{AssetValue, World};
+use super::engine::{fresh, with_deadline};
+use crate::base::clock::Clock;
+use crate::base::limits::Limits;
+use crate::inventory::snapshot::Snapshot;
+use crate::lang::query::tags::TagMembership;
+
+/// Evaluates an expression; `asset("id")` gives an asset. The answer or the error, as text.
+pub fn evaluate(
+    text: &str,
+    snapshot: Arc<Snapshot>,
+    tags: Arc<TagMembership>,
+    now: Timestamp,
+    limits: &Limits,
+    clock: Arc<dyn Clock>,
+) -> Result<String, String> {
+    let mut engine = fresh(limits, Arc::clone(&clock));
+    let world = Arc::new(World { snapshot, tags, now, limits: limits.clone(), queries: std::sync::Mutex::default() });
+    engine.register_fn("asset", move |name: ImmutableString| -> Result<AssetValue, Box<EvalAltResult>> {
+        let snapshot = &world.snapshot;
+        let row = snapshot.row_of(&name).or_else(|| snapshot.rows_named(&name).first().copied());
+        match row {
+            Some(row) => Ok(AssetValue { world: Arc::clone(&world), row }),
+            None => Err(format!("there is no asset `{name}`").into()),
+        }
+    });
+    let answer: Result<Dynamic, _> = with_deadline(clock.as_ref(), limits.script_wall, || engine.eval(text));
+    answer.map(|v| v.to_string()).map_err(|e| e.to_string())
+}

@@ -1,0 +1,7 @@
+//! The rhai host: limits, the script API, adapters to plan hooks. The only room that knows rhai.
+
+mod asset;
+pub mod console;
+mod engine;
+mod header;
+pub mod hook;
