@@ -26,8 +26,10 @@ fn ip(args: &str) -> bool {
 impl Lab {
     /// Nothing where the machine lacks the right or the programs; the caller skips loudly.
     fn build(tag: &str) -> Option<Self> {
-        let lab =
-            Self { scanner: format!("pal-s{tag}{}", std::process::id()), targets: format!("pal-t{tag}{}", std::process::id()) };
+        let lab = Self {
+            scanner: format!("pal-s{tag}{}", std::process::id()),
+            targets: format!("pal-t{tag}{}", std::process::id()),
+        };
         let tcpdump = Command::new("tcpdump").arg("--version").output().is_ok_and(|o| o.status.success());
         if !tcpdump || !ip(&format!("netns add {}", lab.scanner)) || !ip(&format!("netns add {}", lab.targets)) {
             return None;
@@ -244,10 +246,8 @@ fn run_and_compare(mode: &str) {
 
     let ours = ["192.0.2.2".parse().unwrap(), "fd00:2::2".parse().unwrap()];
     let sent = sent(&fs::read(&capture_file).unwrap(), &ours);
-    let warranted: BTreeSet<IpAddr> = (1..=40)
-        .flat_map(|h| [address(false, h), address(true, h)])
-        .filter(|a| !excluded.contains(a))
-        .collect();
+    let warranted: BTreeSet<IpAddr> =
+        (1..=40).flat_map(|h| [address(false, h), address(true, h)]).filter(|a| !excluded.contains(a)).collect();
     let destinations: BTreeSet<IpAddr> = sent.keys().copied().collect();
     assert_eq!(destinations, warranted, "destinations in the capture, mode {mode}");
     let ports: BTreeSet<u16> = sent.values().flatten().copied().collect();

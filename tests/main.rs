@@ -1,8 +1,17 @@
 //! The one test binary. Each module is a folder of cases or one subject.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "in tests a panic is a failed test"
+)]
 
 mod analyze;
+mod cli;
 mod connector;
 mod golden;
+mod lab;
 mod query;
 mod syntax;
 mod tidy;

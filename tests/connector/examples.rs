@@ -1,5 +1,4 @@
 //! The sample inventories that the examples use.
-#![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
 use palisade::base::limits::Limits;
 use palisade::connector::file::Notice;
