@@ -19,12 +19,8 @@ impl Checker<'_, '_> {
         if value.quote == Quote::Bare
             && let Some(name) = value.text.strip_prefix('@')
         {
-            let Some(values) = (self.scope.values)(name) else {
-                let help = did_you_mean(name, self.scope.let_names.iter().copied())
-                    .unwrap_or_else(|| "define it with `let NAME = VALUE`".into());
-                return self.fail("P0114", format!("there is no value named `{name}`"), value.span, help);
-            };
-            return match values {
+            let values = self.expand_values(name, value.span)?;
+            return match values.as_slice() {
                 [one] => self.value(token, one),
                 several => self.any_of(token, several, value.span),
             };
