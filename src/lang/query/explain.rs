@@ -1,6 +1,6 @@
 //! Why a row matches or not: the clauses with the values seen, and the smallest change that would turn the answer.
 
-use super::evaluate::evaluate;
+use super::evaluate::View;
 use super::facts::seen;
 use super::predicate::{Clause, Moment, Predicate, TokenTest, Truth};
 use crate::base::source::Span;
@@ -35,7 +35,7 @@ impl Predicate {
 }
 
 fn truth(clause: &Clause, snapshot: &Snapshot, row: u32, moment: &Moment) -> Truth {
-    evaluate(clause, snapshot, moment).of(row)
+    View { snapshot, moment, row: Some(row) }.truth(clause)
 }
 
 fn explain(clause: &Clause, snapshot: &Snapshot, row: u32, moment: &Moment) -> Explanation {
