@@ -308,10 +308,7 @@ impl Checker<'_, '_> {
         tokens_of(&inner, &mut tokens);
         tokens.sort();
         tokens.dedup();
-        let text = format_expr(&Expr::Term(Term {
-            token: Spanned::new(name, term.token.span),
-            ..term.clone()
-        }));
+        let text = format_expr(&Expr::Term(Term { token: Spanned::new(name, term.token.span), ..term.clone() }));
         Some(Clause::SameElement { tokens, inner: Box::new(inner), span: term.span, text })
     }
 
@@ -333,12 +330,8 @@ impl Checker<'_, '_> {
             Lookup::Exact(id) => Some(id),
             Lookup::Alias(id) | Lookup::Case(id) => {
                 let canonical = catalogue::token(id).name;
-                let mut found = Diagnostic::warning(
-                    "P0102",
-                    format!("`{name}` is another spelling of `{canonical}`"),
-                    span,
-                    "",
-                );
+                let mut found =
+                    Diagnostic::warning("P0102", format!("`{name}` is another spelling of `{canonical}`"), span, "");
                 found = match short(canonical).filter(|s| *s != written.value) {
                     Some(short) => found.fix(format!("write {short}"), span, short),
                     None => found.help(format!("write `{canonical}` outside the group")),
@@ -381,8 +374,7 @@ impl Checker<'_, '_> {
     /// Notes which tags a test of `tags.name` builds on: every one that it can match.
     fn tag_names(&mut self, token: TokenId, matcher: &Matcher, value: Option<&Scalar>) {
         let Some(known) = self.scope.known_tags.as_ref().filter(|_| token == ids::TAGS_NAME) else { return };
-        let matched: Vec<String> =
-            known.iter().filter(|t| matcher.matches_text(t)).map(|t| (*t).to_owned()).collect();
+        let matched: Vec<String> = known.iter().filter(|t| matcher.matches_text(t)).map(|t| (*t).to_owned()).collect();
         // A wildcard may be meant for tags to come; a name may not.
         if let Some(value) = value.filter(|v| matched.is_empty() && v.wildcards.is_empty()) {
             let help = did_you_mean(&value.text, known.iter().copied())
@@ -395,7 +387,8 @@ impl Checker<'_, '_> {
 
 /// Where no name is near: the tokens that share a prefix.
 fn by_prefix(name: &str) -> String {
-    let below: Vec<String> = catalogue::group(name).iter().map(|id| format!("`{}`", catalogue::token(*id).name)).collect();
+    let below: Vec<String> =
+        catalogue::group(name).iter().map(|id| format!("`{}`", catalogue::token(*id).name)).collect();
     if let [first, ..] = below.as_slice() {
         return match below.len() {
             1..=4 => format!("it is a group; its tokens are {}", below.join(", ")),

@@ -137,9 +137,9 @@ impl<'a> Node<'a> {
             Self::Leaf { unread, .. } if !unread.is_empty() && unread.contains(row) => Truth::CannotTell,
             Self::Leaf { column, absent, passes, .. } => {
                 let found = element.is_some_and(|element| {
-                    column.cells(row).any(|cell| {
-                        cell.element == element && passes.get(cell.code as usize).copied().unwrap_or(false)
-                    })
+                    column
+                        .cells(row)
+                        .any(|cell| cell.element == element && passes.get(cell.code as usize).copied().unwrap_or(false))
                 });
                 if found == *absent { Truth::Out } else { Truth::In }
             }

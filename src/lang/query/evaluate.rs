@@ -106,13 +106,12 @@ impl View<'_> {
             Clause::Not(inner) => self.not(self.evaluate(inner)),
             Clause::Test(test) => self.one(test),
             Clause::Absent(test) => self.not(self.one(test)),
-            Clause::SameElement { tokens, inner, .. } if *tokens == [ids::TAGS_NAME] => self.moment.tags.map_or_else(
-                Membership::default,
-                |tags| {
+            Clause::SameElement { tokens, inner, .. } if *tokens == [ids::TAGS_NAME] => {
+                self.moment.tags.map_or_else(Membership::default, |tags| {
                     let found = tags.matching(|name| element::text_passes(inner, name));
                     Membership { matched: self.cut(found.matched), cannot_tell: self.cut(found.cannot_tell) }
-                },
-            ),
+                })
+            }
             Clause::SameElement { tokens, inner, .. } => element::evaluate(self, tokens, inner),
             Clause::Free(test) => self.free(test),
         }
@@ -246,7 +245,9 @@ impl View<'_> {
         }
         let column = self.snapshot.column(token);
         match self.row {
-            Some(row) => merge(waiting, column.gaps(row).into_iter().map(|g| (g, [row].into_iter().collect())).collect()),
+            Some(row) => {
+                merge(waiting, column.gaps(row).into_iter().map(|g| (g, [row].into_iter().collect())).collect())
+            }
             None => merge(waiting, column.gap_rows().into_iter().collect()),
         }
     }
