@@ -1,5 +1,14 @@
 //! From a job and an inventory to warranted targets: the funnel with a reason for every loss, resolution, warrants,
 //! exclusions, cost bound, plan hash, order and shards. Sends no packet.
 
+mod address;
+pub mod cost;
+mod funnel;
+pub mod hook;
+pub mod order;
 pub mod plan;
+pub mod planner;
+pub mod ports;
+pub mod resolve;
 pub mod target;
+pub mod why;

@@ -1,6 +1,7 @@
 //! The plan: what a scan will do, with a reason for every asset that it will not touch. The numbers add up; see
 //! [`Plan::check_sums`].
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -147,10 +148,38 @@ pub struct Plan {
     pub cost: Cost,
     /// Per-target annotations and priorities from hooks: (asset id, key, value).
     pub annotations: Vec<(Arc<str>, Arc<str>, Arc<str>)>,
+    /// Addresses of otherwise chosen assets that an exclusion took out.
+    pub excluded: Vec<Excluded>,
+    /// Lower rates that a hook asked for: packets a second by target index.
+    pub rates: BTreeMap<u32, u32>,
+    /// Whether there is something to scan.
+    pub launch: Launch,
     /// Longest time on one host.
     pub max_time_per_host: Option<Duration>,
     /// `sha256:…` over targets, probes, exclusions and cost: the same job over the same inventory gives the same hash.
     pub hash: Arc<str>,
+}
+
+/// Whether a plan can be launched. Trap T4.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Launch {
+    /// There are targets.
+    Ready,
+    /// There are none, and the scan counts as failed. Guide rule E10.
+    Failed,
+    /// There are none, and the scan is not launched. Guide rule E11.
+    NotLaunched,
+}
+
+/// An address that an exclusion took out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Excluded {
+    /// The asset or load balancer.
+    pub asset: Arc<str>,
+    /// The address.
+    pub addr: std::net::IpAddr,
+    /// The exclusion's place.
+    pub clause: Location,
 }
 
 /// A destination that more than one asset leads to.

@@ -200,3 +200,26 @@ impl Explanation {
         self.parts.iter().for_each(|p| p.write(depth + 1, out));
     }
 }
+
+impl Explanation {
+    /// The tests that keep the row out, each with what was seen.
+    pub fn failing(&self) -> Vec<String> {
+        let mut out = Vec::new();
+        self.collect_failing(false, &mut out);
+        out
+    }
+
+    fn collect_failing(&self, negated: bool, out: &mut Vec<String>) {
+        let bad = if negated { Truth::In } else { Truth::Out };
+        if self.truth != bad {
+            return;
+        }
+        if self.parts.is_empty() {
+            let seen = if self.seen.is_empty() { String::new() } else { format!(" [{}]", self.seen.join("; ")) };
+            let word = if negated { "holds" } else { "does not hold" };
+            out.push(format!("`{}` {word}{seen}", self.text));
+        }
+        let negated = negated != (self.text == "not" && self.span.is_none());
+        self.parts.iter().for_each(|p| p.collect_failing(negated, out));
+    }
+}

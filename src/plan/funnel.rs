@@ -1,0 +1,334 @@
+//! Identified, qualified, submitted: each asset passes the same clauses in one order, and the first that stops it is
+//! its reason. Guide rules C10, E1 to E6, F3, F4, I3 to I6.
+
+use std::sync::Arc;
+
+use roaring::RoaringBitmap;
+
+use super::hook::HookError;
+use super::plan::{Removal, Stage};
+use super::planner::{PlanError, PlanInput};
+use crate::base::source::{Location, Span};
+use crate::inventory::asset::{AddressScope, Provider};
+use crate::inventory::catalogue::{TokenId, ids, state, token};
+use crate::inventory::partition::Gap;
+use crate::inventory::region::region_by_code;
+use crate::lang::job::{OnHookError, Platform, Quantifier, TagFilter};
+use crate::lang::query::facts::seen;
+use crate::lang::query::predicate::{Membership, Moment, Truth};
+
+/// What the funnel leaves.
+#[derive(Debug, Default)]
+pub(super) struct Funnel {
+    pub(super) identified: u64,
+    pub(super) qualified: u64,
+    /// Rows, in snapshot order.
+    pub(super) submitted: Vec<u32>,
+    pub(super) removed: Vec<Removal>,
+    pub(super) cannot_tell: Vec<Arc<str>>,
+    pub(super) gaps: Vec<Gap>,
+}
+
+/// Why an asset stops, before it is turned into a removal.
+struct Stop {
+    reason: String,
+    clause: Option<Span>,
+    seen: Vec<String>,
+    gaps: Vec<Gap>,
+}
+
+impl Stop {
+    fn new(reason: impl Into<String>, clause: Option<Span>) -> Self {
+        Self { reason: reason.into(), clause, seen: Vec::new(), gaps: Vec::new() }
+    }
+
+    fn unsure(gaps: Vec<Gap>, clause: Option<Span>) -> Self {
+        let shown: Vec<String> = gaps.iter().map(|g| format!("{} {}", g.partition, g.cause)).collect();
+        Self { gaps, ..Self::new(format!("cannot tell: {}", shown.join("; ")), clause) }
+    }
+}
+
+/// The tokens that hold what the guide's form asks about, by provider.
+fn facts_of(provider: Provider) -> (TokenId, TokenId, TokenId) {
+    match provider {
+        Provider::Aws => (ids::AWS_STATE, ids::AWS_REGION, ids::AWS_PUBLIC_IP),
+        Provider::Azure => (ids::AZURE_STATE, ids::AZURE_LOCATION, ids::AZURE_PUBLIC_IP),
+        Provider::Gcp => (ids::GCP_STATE, ids::GCP_ZONE, ids::GCP_PUBLIC_IP),
+    }
+}
+
+/// One planning's funnel.
+pub(super) struct Work<'a> {
+    pub(super) input: &'a PlanInput<'a>,
+    pub(super) provider: Provider,
+    where_members: Option<Membership>,
+}
+
+impl<'a> Work<'a> {
+    pub(super) fn new(input: &'a PlanInput<'a>, provider: Provider) -> Self {
+        let moment = Moment { now: input.now, tags: Some(input.tags) };
+        let where_members = input.job.targets.filter_query.as_ref().map(|q| q.evaluate(input.snapshot, &moment));
+        Self { input, provider, where_members }
+    }
+
+    fn moment(&self) -> Moment<'a> {
+        Moment { now: self.input.now, tags: Some(self.input.tags) }
+    }
+
+    pub(super) fn locate(&self, span: Span) -> Location {
+        self.input.sources.locate(span)
+    }
+
+    /// Runs all of it over the rows of the job's connector.
+    pub(super) fn run(&self, rows: &RoaringBitmap) -> Result<Funnel, PlanError> {
+        let mut funnel = Funnel::default();
+        for row in rows {
+            if let Some(stop) = self.identify(row) {
+                self.remove(&mut funnel, row, Stage::Identify, stop);
+                continue;
+            }
+            funnel.identified += 1;
+            if let Some(stop) = self.qualify(row) {
+                self.remove(&mut funnel, row, Stage::Qualify, stop);
+                continue;
+            }
+            funnel.qualified += 1;
+            match self.submit(row)? {
+                Some(stop) => self.remove(&mut funnel, row, Stage::Submit, stop),
+                None => funnel.submitted.push(row),
+            }
+        }
+        Ok(funnel)
+    }
+
+    fn remove(&self, funnel: &mut Funnel, row: u32, stage: Stage, stop: Stop) {
+        let asset = self.input.snapshot.asset(row);
+        let id: Arc<str> = asset.map_or("", |a| a.id()).into();
+        if !stop.gaps.is_empty() {
+            funnel.cannot_tell.push(Arc::clone(&id));
+            funnel.gaps.extend(stop.gaps);
+        }
+        funnel.removed.push(Removal {
+            stage,
+            reason: stop.reason.into(),
+            asset: id,
+            name: asset.and_then(|a| a.name()).map(Arc::from),
+            clause: stop.clause.map(|s| self.locate(s)),
+            seen: stop.seen,
+        });
+    }
+
+    /// Azure counts public-facing machines only. Guide rules E13, I6.
+    fn identify(&self, row: u32) -> Option<Stop> {
+        if self.provider != Provider::Azure {
+            return None;
+        }
+        let (_, _, public) = facts_of(self.provider);
+        let column = self.input.snapshot.column(public);
+        let has_address =
+            self.input.snapshot.asset(row).is_some_and(|a| {
+                a.interfaces().iter().flat_map(|i| &i.addresses).any(|a| a.scope == AddressScope::Public)
+            });
+        if has_address || column.cells(row).next().is_some() {
+            return None;
+        }
+        let gaps = column.gaps(row);
+        if !gaps.is_empty() {
+            return Some(Stop::unsure(gaps, None));
+        }
+        Some(Stop { seen: vec![format!("{} is null", token(public).name)], ..Stop::new("not public-facing", None) })
+    }
+
+    fn qualify(&self, row: u32) -> Option<Stop> {
+        self.gone(row)
+            .or_else(|| self.platform(row))
+            .or_else(|| self.include(row))
+            .or_else(|| self.exclude(row))
+            .or_else(|| self.condition(row))
+    }
+
+    fn one(&self, row: u32, token_id: TokenId) -> Option<String> {
+        seen(self.input.snapshot, row, token_id, &self.moment()).into_iter().next()
+    }
+
+    fn fact(&self, row: u32, token_id: TokenId) -> String {
+        let name = token(token_id).name;
+        match self.one(row, token_id) {
+            Some(value) => format!("{name}: {value}"),
+            None => format!("{name} is null"),
+        }
+    }
+
+    fn gone(&self, row: u32) -> Option<Stop> {
+        let (state_token, ..) = facts_of(self.provider);
+        let value = self.one(row, state_token)?;
+        state::is_gone(self.provider, &value)
+            .then(|| Stop { seen: vec![self.fact(row, state_token)], ..Stop::new(format!("state is {value}"), None) })
+    }
+
+    /// Platform and regions. Guide rules E2, E3, E6.
+    fn platform(&self, row: u32) -> Option<Stop> {
+        let targets = &self.input.job.targets;
+        let span = targets.platform.as_ref().map(|p| p.span);
+        let vpc = || self.one(row, ids::AWS_VPC);
+        match targets.platform.as_ref().map(|p| &p.value) {
+            None => self.region(row, &targets.regions.iter().map(|r| (r.value.as_str(), r.span)).collect::<Vec<_>>()),
+            Some(Platform::VpcSelected { vpcs }) => {
+                let own = vpc();
+                let chosen = own.as_ref().is_some_and(|own| vpcs.iter().any(|v| v.value.eq_ignore_ascii_case(own)));
+                let gaps = self.input.snapshot.column(ids::AWS_VPC).gaps(row);
+                if chosen {
+                    None
+                } else if own.is_none() && !gaps.is_empty() {
+                    Some(Stop::unsure(gaps, span))
+                } else {
+                    let names: Vec<&str> = vpcs.iter().map(|v| v.value.as_str()).collect();
+                    let clause = vpcs.first().map(|v| v.span).or(span);
+                    let stop = Stop::new(format!("VPC is not {}", names.join(" or ")), clause);
+                    Some(Stop { seen: vec![self.fact(row, ids::AWS_VPC)], ..stop })
+                }
+            }
+            Some(Platform::VpcAll { regions } | Platform::Ec2Classic { regions }) => {
+                let classic = matches!(targets.platform.as_ref().map(|p| &p.value), Some(Platform::Ec2Classic { .. }));
+                if classic == vpc().is_some() {
+                    let reason = if classic { "in a VPC, not EC2 Classic" } else { "EC2 Classic, not in a VPC" };
+                    return Some(Stop { seen: vec![self.fact(row, ids::AWS_VPC)], ..Stop::new(reason, span) });
+                }
+                self.region(row, &regions.iter().map(|r| (r.value.as_str(), r.span)).collect::<Vec<_>>())
+            }
+        }
+    }
+
+    fn region(&self, row: u32, wanted: &[(&str, Span)]) -> Option<Stop> {
+        let (_, clause) = *wanted.first()?;
+        let (_, region_token, _) = facts_of(self.provider);
+        let Some(own) = self.one(row, region_token) else {
+            let gaps = self.input.snapshot.column(region_token).gaps(row);
+            return Some(if gaps.is_empty() {
+                Stop { seen: vec![self.fact(row, region_token)], ..Stop::new("region is unknown", Some(clause)) }
+            } else {
+                Stop::unsure(gaps, Some(clause))
+            });
+        };
+        let same = |want: &str| {
+            own.eq_ignore_ascii_case(want)
+                // A Google region holds its zones; an Azure display name has spaces that its code has not.
+                || (self.provider == Provider::Gcp && own.rsplit_once('-').is_some_and(|(r, _)| r.eq_ignore_ascii_case(want)))
+                || (self.provider == Provider::Azure && own.eq_ignore_ascii_case(&want.replace([' ', '(', ')'], "")))
+        };
+        if wanted.iter().any(|(w, _)| same(w)) {
+            return None;
+        }
+        let names: Vec<String> =
+            wanted.iter().map(|(w, _)| region_by_code(w).map_or((*w).to_owned(), |n| format!("{n} ({w})"))).collect();
+        let stop = Stop::new(format!("region is not {}", names.join(" or ")), Some(clause));
+        Some(Stop { seen: vec![self.fact(row, region_token)], ..stop })
+    }
+
+    /// A tag list as one answer by Kleene's rules, with the gaps that keep it open.
+    fn tags(&self, row: u32, filter: &TagFilter) -> (Truth, Vec<Gap>) {
+        let each: Vec<Truth> =
+            filter.tags.iter().map(|t| self.input.tags.of(&t.value).map_or(Truth::Out, |m| m.of(row))).collect();
+        let (decides, other) = match filter.quantifier {
+            Quantifier::Any => (Truth::In, Truth::Out),
+            Quantifier::All => (Truth::Out, Truth::In),
+        };
+        if each.contains(&decides) {
+            return (decides, Vec::new());
+        }
+        if each.contains(&Truth::CannotTell) {
+            let names: Vec<&str> = filter.tags.iter().map(|t| t.value.as_str()).collect();
+            return (Truth::CannotTell, self.input.tags.gaps(row, |n| names.contains(&n)));
+        }
+        (other, Vec::new())
+    }
+
+    fn tags_seen(&self, row: u32) -> Vec<String> {
+        let tags = seen(self.input.snapshot, row, ids::TAGS_NAME, &self.moment());
+        vec![if tags.is_empty() { "tags.name is null".into() } else { format!("tags.name: {}", tags.join(", ")) }]
+    }
+
+    fn include(&self, row: u32) -> Option<Stop> {
+        let filter = self.input.job.targets.include.as_ref()?;
+        match self.tags(row, filter) {
+            (Truth::In, _) => None,
+            (Truth::CannotTell, gaps) => Some(Stop::unsure(gaps, Some(filter.span))),
+            (Truth::Out, _) => {
+                let stop = Stop::new(format!("has not {}", in_words(filter)), Some(filter.span));
+                Some(Stop { seen: self.tags_seen(row), ..stop })
+            }
+        }
+    }
+
+    fn exclude(&self, row: u32) -> Option<Stop> {
+        let filter = self.input.job.targets.exclude.as_ref()?;
+        match self.tags(row, filter) {
+            (Truth::Out, _) => None,
+            (Truth::CannotTell, gaps) => Some(Stop::unsure(gaps, Some(filter.span))),
+            (Truth::In, _) => {
+                let stop = Stop::new(format!("excluded by {}", in_words(filter)), Some(filter.span));
+                Some(Stop { seen: self.tags_seen(row), ..stop })
+            }
+        }
+    }
+
+    fn condition(&self, row: u32) -> Option<Stop> {
+        let query = self.input.job.targets.filter_query.as_ref()?;
+        match self.where_members.as_ref()?.of(row) {
+            Truth::In => None,
+            Truth::CannotTell => {
+                Some(Stop::unsure(query.gaps(self.input.snapshot, row, &self.moment()), Some(query.span)))
+            }
+            Truth::Out => {
+                let explanation = query.explain(self.input.snapshot, row, &self.moment());
+                Some(Stop { seen: explanation.failing(), ..Stop::new("`where` does not hold", Some(query.span)) })
+            }
+        }
+    }
+
+    fn submit(&self, row: u32) -> Result<Option<Stop>, PlanError> {
+        let module = self.input.job.module.as_str();
+        let modules = seen(self.input.snapshot, row, ids::ACTIVATED_FOR_MODULES, &self.moment());
+        if !modules.iter().any(|m| m.eq_ignore_ascii_case(module)) {
+            let own = if modules.is_empty() {
+                "activatedForModules is null".to_owned()
+            } else {
+                format!("activatedForModules: {}", modules.join(", "))
+            };
+            let stop = Stop::new(format!("not activated for {module}"), Some(self.input.job.span));
+            return Ok(Some(Stop { seen: vec![own], ..stop }));
+        }
+        let (Some(hook), Some(path)) = (self.input.hook, &self.input.job.targets.hook) else { return Ok(None) };
+        if !hook.provides().filter {
+            return Ok(None);
+        }
+        match hook.filter(self.input.snapshot, row) {
+            Ok(true) => Ok(None),
+            Ok(false) => Ok(Some(Stop::new("hook returned false", Some(path.span)))),
+            Err(error) => self
+                .hook_failed(row, &error)
+                .map(|()| Some(Stop::new(format!("hook failed: {error}"), Some(path.span)))),
+        }
+    }
+
+    /// A failing hook takes its asset out, or stops the planning, as the job says.
+    pub(super) fn hook_failed(&self, row: u32, error: &HookError) -> Result<(), PlanError> {
+        match self.input.job.targets.on_hook_error {
+            OnHookError::Exclude => Ok(()),
+            OnHookError::Fail => {
+                let asset = self.input.snapshot.asset(row).map_or("", |a| a.id()).to_owned();
+                Err(PlanError::Hook { asset, error: error.clone() })
+            }
+        }
+    }
+}
+
+/// `any of the tags "EC2 Tag"`. Guide rule I8.
+pub(super) fn in_words(filter: &TagFilter) -> String {
+    let names: Vec<String> = filter.tags.iter().map(|t| format!("\"{}\"", t.value)).collect();
+    let word = match filter.quantifier {
+        Quantifier::Any => "any",
+        Quantifier::All => "all",
+    };
+    format!("{word} of the tags {}", names.join(", "))
+}

@@ -1,0 +1,144 @@
+//! Names to addresses: many at once, every answer recorded with its server and its time.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt};
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+
+use crate::base::progress::{Progress, Stop, StopWish};
+
+/// What became of one name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// As asked.
+    pub name: Arc<str>,
+    /// Addresses, IPv4 first, each once; empty with an error.
+    pub addresses: Vec<IpAddr>,
+    /// The server asked, or the servers.
+    pub resolver: Arc<str>,
+    /// `no such name`, `no addresses`, `timed out`, `server failure: …`.
+    pub error: Option<Arc<str>>,
+}
+
+/// Something that resolves names. Tests have their own.
+pub trait Resolver {
+    /// One answer a name, in the order asked.
+    fn resolve(&self, names: &[Arc<str>], progress: &dyn Progress, stop: &Stop) -> Vec<Answer>;
+}
+
+/// Resolution by hickory-resolver, on a runtime of its own.
+#[derive(Debug, Clone)]
+pub struct Hickory {
+    /// Servers to ask; empty for the system's.
+    pub servers: Vec<SocketAddr>,
+    /// Names in flight at once.
+    pub in_flight: usize,
+    /// Time for one name, all tries together.
+    pub timeout: Duration,
+    /// Addresses kept of one answer.
+    pub addresses_per_name: usize,
+}
+
+impl Hickory {
+    fn build(&self) -> Result<TokioResolver, String> {
+        let provider = TokioRuntimeProvider::default();
+        let mut builder = if self.servers.is_empty() {
+            TokioResolver::builder(provider).map_err(|e| format!("the system's name servers: {e}"))?
+        } else {
+            let servers = self.servers.iter().map(|at| {
+                let mut server = NameServerConfig::udp_and_tcp(at.ip());
+                for connection in &mut server.connections {
+                    connection.port = at.port();
+                }
+                server
+            });
+            TokioResolver::builder_with_config(ResolverConfig::from_name_servers(servers.collect()), provider)
+        };
+        let options = builder.options_mut();
+        options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+        options.use_hosts_file = if self.servers.is_empty() { ResolveHosts::Auto } else { ResolveHosts::Never };
+        // `attempts` counts repetitions: two mean three tries. Each gets its share of the whole time.
+        options.attempts = 2;
+        options.timeout = self.timeout / 3;
+        builder.build().map_err(|e| e.to_string())
+    }
+
+    fn label(&self) -> Arc<str> {
+        if self.servers.is_empty() {
+            return "system".into();
+        }
+        self.servers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ").into()
+    }
+
+    async fn one(&self, resolver: &TokioResolver, name: Arc<str>, stop: &Stop) -> Answer {
+        let mut answer = Answer { name, addresses: Vec::new(), resolver: self.label(), error: None };
+        if stop.wish() != StopWish::None {
+            answer.error = Some("interrupted".into());
+            return answer;
+        }
+        // A trailing dot keeps search domains out.
+        let full = format!("{}.", answer.name.trim_end_matches('.'));
+        match tokio::time::timeout(self.timeout, resolver.lookup_ip(full)).await {
+            Err(_) => answer.error = Some("timed out".into()),
+            Ok(Err(error)) => {
+                answer.error = Some(if error.is_nx_domain() {
+                    "no such name".into()
+                } else if error.is_no_records_found() {
+                    "no addresses".into()
+                } else {
+                    format!("no answer: {error}").into()
+                });
+            }
+            Ok(Ok(found)) => {
+                answer.addresses = found.iter().map(|a| a.to_canonical()).collect();
+                answer.addresses.sort();
+                answer.addresses.dedup();
+                answer.addresses.truncate(self.addresses_per_name);
+            }
+        }
+        answer
+    }
+}
+
+impl Resolver for Hickory {
+    fn resolve(&self, names: &[Arc<str>], progress: &dyn Progress, stop: &Stop) -> Vec<Answer> {
+        let failed = |why: String| {
+            let answer = |name: &Arc<str>| Answer {
+                name: Arc::clone(name),
+                addresses: Vec::new(),
+                resolver: self.label(),
+                error: Some(why.as_str().into()),
+            };
+            names.iter().map(answer).collect()
+        };
+        if names.is_empty() {
+            return Vec::new();
+        }
+        // One thread is faster than several for this library (reference crates.md, section 4).
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return failed(error.to_string()),
+        };
+        progress.start("resolve", names.len() as u64);
+        let answers = runtime.block_on(async {
+            let resolver = match self.build() {
+                Ok(resolver) => resolver,
+                Err(why) => return failed(why),
+            };
+            let mut answers: Vec<Answer> = Vec::with_capacity(names.len());
+            let all = names.iter().map(|name| self.one(&resolver, Arc::clone(name), stop));
+            let mut running = stream::iter(all).buffered(self.in_flight.max(1));
+            while let Some(answer) = running.next().await {
+                answers.push(answer);
+                progress.update("resolve", answers.len() as u64, "");
+            }
+            answers
+        });
+        progress.finish("resolve");
+        answers
+    }
+}
