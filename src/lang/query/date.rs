@@ -178,9 +178,6 @@ mod tests {
             !When::read("now-999999999y").unwrap().is_in_calendar() && When::read("NOW-9y").unwrap().is_in_calendar()
         );
         assert!(When::read("now+999999999y").unwrap().range(now).0 > When::read("9999-01-01").unwrap().range(now).0);
-        assert!(
-            When::read("now-999999999y").unwrap().range(now).0
-                < When::read("-009999-01-02T00:00").unwrap().range(now).0
-        );
+        assert_eq!(When::read("now-999999999y").unwrap().range(now).0, Timestamp::MIN.as_microsecond());
     }
 }

@@ -1,5 +1,6 @@
 //! Which assets have which tags: static tags by id, dynamic tags by query, chained ones after those they refer to.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -81,8 +82,10 @@ impl TagMembership {
 
     /// Why it cannot be told whether a row has a tag whose name passes.
     pub fn gaps(&self, row: u32, passes: impl Fn(&str) -> bool) -> Vec<Gap> {
-        let waiting = self.waiting(passes).into_iter();
-        waiting.filter(|(_, rows)| rows.contains(row)).map(|(gap, _)| gap).collect()
+        let chosen = self.names.iter().zip(&self.waiting).filter(|(name, _)| passes(name));
+        let waiting = chosen.flat_map(|(_, waiting)| waiting).filter(|(_, rows)| rows.contains(row));
+        let gaps: BTreeSet<&Gap> = waiting.map(|(gap, _)| gap).collect();
+        gaps.into_iter().cloned().collect()
     }
 
     /// The uncertain rows of all tags whose name passes, by gap.
