@@ -111,6 +111,7 @@ const PUBLIC: &str = "AZURE; azure.vm.publicIpAddress=192.0.2.3; azure.vm.state=
 #[test]
 fn conformance() {
     let q1 = r#"not azure.vm.publicIpAddress is null and azure.vm.state: "RUNNING""#;
+    let q2 = "not azure.vm.publicIpAddress is null and azure.vm.subscriptionId: and azure.vm.state: \"RUNNING\"";
     let q3 = format!("{q1} and azure.vm.location: westus");
     let q4 = format!("{q1} and azure.vm.resourceGroupName:testRG");
     let with = |more: &str| format!("{PUBLIC}; {more}");
@@ -119,6 +120,7 @@ fn conformance() {
         (q1.into(), "AZURE; azure.vm.state=RUNNING".into()),
         (q1.into(), "AZURE; azure.vm.publicIpAddress=192.0.2.3; azure.vm.state=DEALLOCATED".into()),
         (q1.into(), "AWS; aws.ec2.publicIpAddress=192.0.2.3; aws.ec2.instanceState=RUNNING".into()),
+        (q2.into(), PUBLIC.into()),
         (q3, with("azure.vm.location=WestUS")),
         (q4.clone(), with("azure.vm.resourceGroupName=testRG2")),
         (q4, with("azure.vm.resourceGroupName=TESTRG")),

@@ -297,6 +297,18 @@ impl Checker<'_, '_> {
             });
             return self.fail("P0117", format!("`{name}` has no parts that a group could test"), term.token.span, help);
         }
+        let spelled = below.first().and_then(|id| catalogue::token(*id).name.get(prefix.text.len()..name.len()));
+        if let Some(canonical) = spelled.filter(|s| *s != term.token.value) {
+            self.found.push(
+                Diagnostic::warning(
+                    "P0102",
+                    format!("`{}` is another spelling of `{canonical}`", term.token.value),
+                    term.token.span,
+                    "",
+                )
+                .fix(format!("write {canonical}"), term.token.span, canonical),
+            );
+        }
         // A group on a single object, such as `azure.vm: (…)`, is a short spelling of flat terms. query-language.md 4.
         let elements = !below.is_empty() && below.iter().all(|id| catalogue::token(*id).many);
         let same_element = elements || prefix.same_element;

@@ -54,7 +54,14 @@ fn explain(clause: &Clause, snapshot: &Snapshot, row: u32, moment: &Moment) -> E
     match clause {
         Clause::And(parts) => node("and", parts.iter().map(|p| explain(p, snapshot, row, moment)).collect()),
         Clause::Or(parts) => node("or", parts.iter().map(|p| explain(p, snapshot, row, moment)).collect()),
-        Clause::Not(inner) => node("not", vec![explain(inner, snapshot, row, moment)]),
+        Clause::Not(inner) => {
+            let inner = explain(inner, snapshot, row, moment);
+            match inner.parts.is_empty() {
+                // One line is enough for `not token: value`.
+                true => Explanation { text: negated(&inner.text), truth: answer, ..inner },
+                false => node("not", vec![inner]),
+            }
+        }
         Clause::Test(test) | Clause::Absent(test) => Explanation {
             text: test.text.clone(),
             span: Some(test.span),
@@ -76,6 +83,17 @@ fn explain(clause: &Clause, snapshot: &Snapshot, row: u32, moment: &Moment) -> E
             seen: Vec::new(),
             parts: Vec::new(),
         },
+    }
+}
+
+/// `not x`, with the spelling of null tests that the formatter has.
+fn negated(text: &str) -> String {
+    if let Some(token) = text.strip_suffix(" is null") {
+        return format!("{token} is not null");
+    }
+    match text.strip_suffix(" is not null") {
+        Some(token) => format!("{token} is null"),
+        None => text.strip_prefix("not ").map_or(format!("not {text}"), str::to_owned),
     }
 }
 
@@ -165,7 +183,11 @@ fn fact(test: &TokenTest, wanted: bool) -> String {
     let token = catalogue::token(test.token);
     let what = test.text.strip_prefix(token.name).unwrap_or(&test.text);
     let (is_value, what) = match what.strip_prefix(": ") {
-        Some(value) => (!value.starts_with(['[', '(']), value),
+        Some(value) => {
+            let inner = value.strip_prefix('"').and_then(|v| v.strip_suffix('"'));
+            let plain = inner.filter(|v| !v.is_empty() && v.chars().all(|c| c.is_alphanumeric() || c == '_'));
+            (!value.starts_with(['[', '(']), plain.unwrap_or(value))
+        }
         None => (what.starts_with(" ="), what.trim_start().trim_start_matches("= ")),
     };
     let compares = what.starts_with(['>', '<']);

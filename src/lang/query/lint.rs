@@ -12,7 +12,7 @@ use crate::lang::syntax::ast::{CompareOp, Expr, Query, Quote, Scalar, Term, Test
 
 pub(super) fn lint(query: &Query, scope: &Scope<'_>, found: &mut Vec<Diagnostic>) {
     let guards: Vec<Provider> = scope.provider.into_iter().collect();
-    walk(&query.expr, "", &guards, found);
+    walk(&query.expr, &Place { prefix: "", guards: &guards, negated: false }, found);
     if let Some(provider) = scope.provider {
         foreign(&query.expr, provider, found);
     }
@@ -32,32 +32,45 @@ fn provider_of(term: &Term) -> Option<Provider> {
     }
 }
 
-/// `prefix` is the group around it; `guards` are the providers that what stands beside it is limited to.
-fn walk(expr: &Expr, prefix: &str, guards: &[Provider], found: &mut Vec<Diagnostic>) {
+/// Where an expression stands.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    /// The group around it, with a dot.
+    prefix: &'a str,
+    /// The providers that what stands beside it is limited to.
+    guards: &'a [Provider],
+    /// Whether an odd number of `not`s is around it.
+    negated: bool,
+}
+
+fn walk(expr: &Expr, place: &Place<'_>, found: &mut Vec<Diagnostic>) {
+    let asks_here = place.prefix.is_empty() && !place.negated;
     match expr {
         Expr::Or(parts) => {
             parts.iter().filter(|p| matches!(p, Expr::And(_))).for_each(|p| mixed(p, found));
-            parts.iter().for_each(|p| walk(p, prefix, guards, found));
+            parts.iter().for_each(|p| walk(p, place, found));
         }
         Expr::And(parts) => {
-            if prefix.is_empty() {
+            if place.prefix.is_empty() {
                 flat_pair(parts, found);
             }
-            exclusive(parts, prefix, found);
-            let mut guards = guards.to_vec();
+            exclusive(parts, place.prefix, found);
+            let mut guards = place.guards.to_vec();
             guards.extend(Provider::ALL.into_iter().filter(|p| parts.iter().any(|part| limits(part, *p))));
-            parts.iter().for_each(|p| walk(p, prefix, &guards, found));
+            parts.iter().for_each(|p| walk(p, &Place { guards: &guards, ..*place }, found));
         }
         Expr::Not(inner, span) => {
-            if prefix.is_empty() {
-                unguarded(expr, *span, guards, found);
+            if asks_here {
+                unguarded(expr, *span, place.guards, found);
             }
-            walk(inner, prefix, guards, found);
+            walk(inner, &Place { negated: !place.negated, ..*place }, found);
         }
-        Expr::Paren(inner, _) => walk(inner, prefix, guards, found),
+        Expr::Paren(inner, _) => walk(inner, place, found),
         Expr::Term(term) => match &term.test {
-            Test::Group(inner) => walk(inner, &format!("{prefix}{}.", term.token.value), guards, found),
-            Test::Compare(CompareOp::NotEqual, _) if prefix.is_empty() => unguarded(expr, term.span, guards, found),
+            Test::Group(inner) => {
+                walk(inner, &Place { prefix: &format!("{}{}.", place.prefix, term.token.value), ..*place }, found);
+            }
+            Test::Compare(CompareOp::NotEqual, _) if asks_here => unguarded(expr, term.span, place.guards, found),
             _ => {}
         },
         Expr::Ref(_) | Expr::Free(_) => {}
