@@ -16,7 +16,7 @@ pub fn count_by(snapshot: &Snapshot, rows: &RoaringBitmap, token: TokenId, momen
     let mut without = rows.clone();
     let mut unread = RoaringBitmap::new();
     if token == ids::TAGS_NAME {
-        for tags in moment.tags {
+        if let Some(tags) = moment.tags {
             for (name, members) in tags.names().iter().filter_map(|n| tags.of(n).map(|m| (n, m))) {
                 let with = rows & &members.matched;
                 without -= &with;
