@@ -296,7 +296,7 @@ impl Checker<'_, '_> {
             );
         }
         let parts: Vec<Option<Matcher>> = values.iter().map(|v| self.value(token, v)).collect();
-        parts.into_iter().collect::<Option<Vec<_>>>().map(Matcher::AnyOf)
+        parts.into_iter().collect::<Option<Vec<_>>>().map(Matcher::any_of)
     }
 }
 
