@@ -239,3 +239,53 @@ fn names_expand_and_loops_are_told() {
     assert_eq!(said("tags.name: \"EC2 Tag\""), "true ");
     let _: Arc<str> = "x".into();
 }
+
+#[test]
+fn the_strict_dialect_takes_what_is_attested() {
+    let verdicts = |text: &str| {
+        let tree = parse_query(text, FileId(0), 0, &Limits::default()).0.unwrap();
+        let none = |_: &str| None;
+        let with = |dialect, portable| {
+            let scope = Scope {
+                lets: &none,
+                values: &|_| None,
+                let_names: vec![],
+                known_tags: None,
+                provider: None,
+                free_text: false,
+                dialect,
+                portable,
+            };
+            let (predicate, found) = check(&tree, &scope);
+            let codes: Vec<&str> = found.iter().map(|d| d.code).filter(|c| *c > "P0123" && *c < "P0126").collect();
+            (predicate.is_some(), codes.join(" "))
+        };
+        (with(Dialect::Strict, false), with(Dialect::Default, true))
+    };
+    let attested = [
+        "not azure.vm.publicIpAddress is null and azure.vm.state: \"RUNNING\"",
+        "vulnerabilities.vulnerability: (qid: 1 or qid: 2)",
+        "openPorts.port: (80 .. 443) or openPorts.port: [80 ... 443]",
+        "vulnerabilities.typeDetected: [Confirmed, Potential] and lastVmScanDate: [now-3d ... now]",
+        "operatingSystem: win* and aws.ec2.accountId: *",
+        "interfaces.address: 10.10.10.10 and lastBoot <= '2018-11-01'",
+    ];
+    for query in attested {
+        assert_eq!(verdicts(query), ((true, String::new()), (true, String::new())), "{query}");
+    }
+    let ours = [
+        "name is not null",
+        "openPorts.port != 80",
+        "openPorts.port: [80 .. *]",
+        "interfaces.address: 10.0.0.0/8",
+        "interfaces.address: 10.0.1.",
+        "interfaces.address: [10.0.0.1 .. 10.0.0.9]",
+        "provider: (AWS or GCP)",
+        "lastVmScanDate > now/d",
+        "lastVmScanDate > now-6M",
+        "connectors.name: conn1",
+    ];
+    for query in ours {
+        assert_eq!(verdicts(query), ((false, "P0124".into()), (true, "P0125".into())), "{query}");
+    }
+}
