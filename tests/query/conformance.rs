@@ -111,6 +111,7 @@ const PUBLIC: &str = "AZURE; azure.vm.publicIpAddress=192.0.2.3; azure.vm.state=
 #[test]
 fn conformance() {
     let q1 = r#"not azure.vm.publicIpAddress is null and azure.vm.state: "RUNNING""#;
+    let q2 = "not azure.vm.publicIpAddress is null and azure.vm.subscriptionId: and azure.vm.state: \"RUNNING\"";
     let q3 = format!("{q1} and azure.vm.location: westus");
     let q4 = format!("{q1} and azure.vm.resourceGroupName:testRG");
     let with = |more: &str| format!("{PUBLIC}; {more}");
@@ -119,6 +120,7 @@ fn conformance() {
         (q1.into(), "AZURE; azure.vm.state=RUNNING".into()),
         (q1.into(), "AZURE; azure.vm.publicIpAddress=192.0.2.3; azure.vm.state=DEALLOCATED".into()),
         (q1.into(), "AWS; aws.ec2.publicIpAddress=192.0.2.3; aws.ec2.instanceState=RUNNING".into()),
+        (q2.into(), PUBLIC.into()),
         (q3, with("azure.vm.location=WestUS")),
         (q4.clone(), with("azure.vm.resourceGroupName=testRG2")),
         (q4, with("azure.vm.resourceGroupName=TESTRG")),
@@ -156,16 +158,36 @@ fn a_provider_scope_is_a_conjunct() {
 
 #[test]
 fn one_letter_off_never_compiles() {
-    let names: Vec<&str> = palisade::inventory::catalogue::tokens().iter().map(|t| t.name).collect();
-    for name in &names {
-        for at in 0..name.len() {
-            let mut wrong = (*name).to_owned();
-            wrong.remove(at);
-            let known = matches!(look_up(&wrong), Lookup::Exact(_) | Lookup::Alias(_) | Lookup::Case(_));
-            assert!(!known || wrong != *name);
-            if !known {
-                let got = answer(&format!("{wrong} is null"), "AWS;", &[], None);
-                assert!(got.starts_with("error"), "{wrong}: {got}");
+    for t in palisade::inventory::catalogue::tokens() {
+        let chars: Vec<char> = t.name.chars().collect();
+        // Every fourth letter is dropped, every eighth edited in all four ways: each look-up of a wrong name is slow here.
+        for at in 0..chars.len() {
+            let edit = |change: &dyn Fn(&mut Vec<char>)| {
+                let mut wrong = chars.clone();
+                change(&mut wrong);
+                wrong.into_iter().collect::<String>()
+            };
+            let variants = [
+                edit(&|w| drop(w.remove(at))),
+                edit(&|w| w[at] = 'q'),
+                edit(&|w| w.insert(at, 'q')),
+                edit(&|w| w.swap(at, (at + 1) % chars.len())),
+            ];
+            let tried = if at % 8 == 3 { variants.len() } else { 0 };
+            for wrong in variants.iter().take(tried).filter(|w| !w.eq_ignore_ascii_case(t.name)) {
+                match look_up(wrong) {
+                    // Another real token, `azure.tags.name` for `azure.tag.name` never.
+                    Lookup::Exact(id) | Lookup::Alias(id) | Lookup::Case(id) => {
+                        let other = token(id);
+                        let spelled = std::iter::once(other.name).chain(other.aliases.iter().copied());
+                        assert!(spelled.into_iter().any(|n| n.eq_ignore_ascii_case(wrong)), "{wrong}");
+                    }
+                    Lookup::Unknown(near) => assert!(!near.is_empty() || t.name.len() < 4, "{wrong}: nothing near"),
+                }
+            }
+            if at % 4 == 1 && matches!(look_up(&variants[0]), Lookup::Unknown(_)) {
+                let got = answer(&format!("{} is null", variants[0]), "AWS;", &[], None);
+                assert!(got.starts_with("error"), "{}: {got}", variants[0]);
             }
         }
     }
@@ -216,4 +238,54 @@ fn names_expand_and_loops_are_told() {
     assert_eq!(said("tags.name: \"EC2 Tog\""), "false P0113 there is no tag `EC2 Tog`");
     assert_eq!(said("tags.name: \"EC2 Tag\""), "true ");
     let _: Arc<str> = "x".into();
+}
+
+#[test]
+fn the_strict_dialect_takes_what_is_attested() {
+    let verdicts = |text: &str| {
+        let tree = parse_query(text, FileId(0), 0, &Limits::default()).0.unwrap();
+        let none = |_: &str| None;
+        let with = |dialect, portable| {
+            let scope = Scope {
+                lets: &none,
+                values: &|_| None,
+                let_names: vec![],
+                known_tags: None,
+                provider: None,
+                free_text: false,
+                dialect,
+                portable,
+            };
+            let (predicate, found) = check(&tree, &scope);
+            let codes: Vec<&str> = found.iter().map(|d| d.code).filter(|c| *c > "P0123" && *c < "P0126").collect();
+            (predicate.is_some(), codes.join(" "))
+        };
+        (with(Dialect::Strict, false), with(Dialect::Default, true))
+    };
+    let attested = [
+        "not azure.vm.publicIpAddress is null and azure.vm.state: \"RUNNING\"",
+        "vulnerabilities.vulnerability: (qid: 1 or qid: 2)",
+        "openPorts.port: (80 .. 443) or openPorts.port: [80 ... 443]",
+        "vulnerabilities.typeDetected: [Confirmed, Potential] and lastVmScanDate: [now-3d ... now]",
+        "operatingSystem: win* and aws.ec2.accountId: *",
+        "interfaces.address: 10.10.10.10 and lastBoot <= '2018-11-01'",
+    ];
+    for query in attested {
+        assert_eq!(verdicts(query), ((true, String::new()), (true, String::new())), "{query}");
+    }
+    let ours = [
+        "name is not null",
+        "openPorts.port != 80",
+        "openPorts.port: [80 .. *]",
+        "interfaces.address: 10.0.0.0/8",
+        "interfaces.address: 10.0.1.",
+        "interfaces.address: [10.0.0.1 .. 10.0.0.9]",
+        "provider: (AWS or GCP)",
+        "lastVmScanDate > now/d",
+        "lastVmScanDate > now-6M",
+        "connectors.name: conn1",
+    ];
+    for query in ours {
+        assert_eq!(verdicts(query), ((false, "P0124".into()), (true, "P0125".into())), "{query}");
+    }
 }

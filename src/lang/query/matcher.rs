@@ -1,11 +1,12 @@
 //! What one term asks of one value. Every variant is complete: matching cannot fail.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-use super::date::When;
-use super::words::{Glob, contains_phrase};
+use super::date::{When, moments};
+use super::words::{Glob, Words, contains_phrase};
 use crate::base::addr_set::AddrRange;
 use crate::inventory::snapshot::ValueRef;
 
@@ -16,6 +17,8 @@ pub(super) enum Matcher {
     Present,
     /// The whole value, case aside; the text is in lower case.
     Same(String),
+    /// The whole value is one of these, case aside; they are in lower case.
+    OneOf(HashSet<String>),
     /// The whole value to the letter.
     Exact(String),
     /// The whole value by glob.
@@ -78,17 +81,41 @@ impl Matcher {
         }
     }
 
+    /// Any of these; a long list of whole values is one look-up, not many.
+    pub(super) fn any_of(parts: Vec<Self>) -> Self {
+        let same = |part: &Self| match part {
+            Self::Same(text) => Some(text.clone()),
+            _ => None,
+        };
+        match parts.iter().map(same).collect::<Option<HashSet<String>>>() {
+            Some(texts) if texts.len() > 4 => Self::OneOf(texts),
+            _ => Self::AnyOf(parts),
+        }
+    }
+
+    /// For a range: whether no value can lie in it, whatever `now` is.
+    pub(super) fn is_empty_range(&self) -> bool {
+        match self {
+            Self::Number { low, high } => low > high,
+            Self::AnyOf(parts) => parts.is_empty(),
+            Self::Date { .. } => moments().all(|now| match self.at(now) {
+                Self::Micros { low, high } => low >= high,
+                _ => false,
+            }),
+            _ => false,
+        }
+    }
+
     /// Whether a value passes. A value of another type never does; dates need [`Self::at`] first.
     pub(super) fn matches(&self, value: &ValueRef<'_>) -> bool {
         match (self, value) {
             (Self::Present, _) => true,
             (Self::AnyOf(parts), value) => parts.iter().any(|p| p.matches(value)),
             (Self::Same(want), ValueRef::Str(s)) => same(want, s),
+            (Self::OneOf(wanted), ValueRef::Str(s)) => wanted.contains(&s.to_lowercase()),
             (Self::Exact(want), ValueRef::Str(s)) => want == s,
             (Self::Glob(glob), ValueRef::Str(s)) => glob.matches(s),
-            (Self::WordGlob(glob), ValueRef::Str(s)) => {
-                glob.matches(s) || super::words::words(s).iter().any(|w| glob.matches(w))
-            }
+            (Self::WordGlob(glob), ValueRef::Str(s)) => glob.matches(s) || Words(s).any(|w| glob.matches(w)),
             (Self::Phrase { words, prefix }, ValueRef::Str(s)) => contains_phrase(s, words, *prefix),
             (Self::Number { low, high }, ValueRef::Num(n)) => low <= n && n <= high,
             (Self::Micros { low, high }, ValueRef::Date(at)) => {

@@ -3,26 +3,49 @@
 /// The words of a text in lower case. Letters, digits and `_` make words; a dot stays inside one between two letters
 /// or two digits (`10.134`, `qualys.corp.com`), everywhere else it splits (`102354.qualys`).
 pub(super) fn words(text: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut word = String::new();
-    let chars: Vec<char> = text.chars().collect();
-    for (i, c) in chars.iter().enumerate() {
-        let before = i.checked_sub(1).and_then(|p| chars.get(p));
-        let after = chars.get(i + 1);
-        let inner_dot = *c == '.'
-            && before
-                .zip(after)
-                .is_some_and(|(a, b)| (a.is_alphabetic() && b.is_alphabetic()) || (a.is_numeric() && b.is_numeric()));
-        if c.is_alphanumeric() || *c == '_' || inner_dot {
-            word.extend(c.to_lowercase());
-        } else if !word.is_empty() {
-            words.push(std::mem::take(&mut word));
+    Words(text).map(str::to_lowercase).collect()
+}
+
+/// The words as they stand in the text, which is not copied.
+#[derive(Clone)]
+pub(super) struct Words<'a>(pub(super) &'a str);
+
+impl<'a> Iterator for Words<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let inside = |c: char| c.is_alphanumeric() || c == '_';
+        let text = self.0.trim_start_matches(|c| !inside(c));
+        let mut before: Option<char> = None;
+        let mut chars = text.char_indices().peekable();
+        let mut end = text.len();
+        while let Some((at, c)) = chars.next() {
+            let after = chars.peek().map(|(_, c)| *c);
+            let inner_dot = c == '.'
+                && before.zip(after).is_some_and(|(a, b)| {
+                    (a.is_alphabetic() && b.is_alphabetic()) || (a.is_numeric() && b.is_numeric())
+                });
+            if !inside(c) && !inner_dot {
+                end = at;
+                break;
+            }
+            before = Some(c);
         }
+        let (word, rest) = text.split_at_checked(end)?;
+        self.0 = rest;
+        (!word.is_empty()).then_some(word)
     }
-    if !word.is_empty() {
-        words.push(word);
+}
+
+/// Whether a text begins with this lower-case text, case aside; and with `whole`, whether that is all of it.
+fn begins(text: &str, lower: &str, whole: bool) -> bool {
+    if text.is_ascii() && lower.is_ascii() {
+        let front = text.as_bytes().get(..lower.len());
+        return front.is_some_and(|f| f.eq_ignore_ascii_case(lower.as_bytes()))
+            && (!whole || text.len() == lower.len());
     }
-    words
+    let text = text.to_lowercase();
+    if whole { text == lower } else { text.starts_with(lower) }
 }
 
 /// A glob over lower-case characters; `None` is a star. Matching is linear for all practical purposes: on a mismatch
@@ -50,16 +73,24 @@ impl Glob {
 
     /// Whether the whole text matches, case aside.
     pub(super) fn matches(&self, text: &str) -> bool {
-        let text: Vec<char> = text.chars().flat_map(char::to_lowercase).collect();
+        if text.is_ascii() {
+            let bytes = text.as_bytes();
+            return self.run(|at| bytes.get(at).map(|b| char::from(b.to_ascii_lowercase())));
+        }
+        let chars: Vec<char> = text.chars().flat_map(char::to_lowercase).collect();
+        self.run(|at| chars.get(at).copied())
+    }
+
+    fn run(&self, char_at: impl Fn(usize) -> Option<char>) -> bool {
         let (mut p, mut t) = (0, 0);
         let mut star: Option<(usize, usize)> = None;
-        while let Some(c) = text.get(t) {
+        while let Some(c) = char_at(t) {
             match self.pattern.get(p) {
                 Some(None) => {
                     star = Some((p, t));
                     p += 1;
                 }
-                Some(Some(want)) if want == c => {
+                Some(Some(want)) if *want == c => {
                     p += 1;
                     t += 1;
                 }
@@ -77,14 +108,23 @@ impl Glob {
     }
 }
 
-/// Whether `wanted` stands in `text` as adjacent words in order; with `prefix` the last one may be cut short.
+/// Whether `wanted`, in lower case, stands in `text` as adjacent words in order; with `prefix` the last one may be cut
+/// short.
 pub(super) fn contains_phrase(text: &str, wanted: &[String], prefix: bool) -> bool {
-    let Some((last, front)) = wanted.split_last() else { return false };
-    words(text).windows(wanted.len()).any(|window| {
-        window
-            .split_last()
-            .is_some_and(|(w, rest)| rest == front && (w == last || (prefix && w.starts_with(last.as_str()))))
-    })
+    let mut from = Words(text);
+    loop {
+        let mut here = from.clone();
+        let found = wanted.iter().enumerate().all(|(i, want)| {
+            let whole = !prefix || i + 1 < wanted.len();
+            here.next().is_some_and(|word| begins(word, want, whole))
+        });
+        if found {
+            return !wanted.is_empty();
+        }
+        if from.next().is_none() {
+            return false;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -98,6 +138,17 @@ mod tests {
             ["10.134", "qualys.corp.com", "102354", "qualys", "a", "b", "c"]
         );
         assert_eq!(words("Microsoft Windows 7 SP1"), ["microsoft", "windows", "7", "sp1"]);
+    }
+
+    #[test]
+    fn phrases_are_adjacent_words_in_order() {
+        let has = |text: &str, wanted: &str, prefix| contains_phrase(text, &words(wanted), prefix);
+        assert!(has("Microsoft Windows 7 SP1", "WINDOWS 7", false) && has("web web 1", "web 1", false));
+        assert!(!has("Windows Server 7", "windows 7", true) && !has("7 windows", "windows 7", true));
+        assert!(has("Windows 10", "windows 1", true) && !has("Windows 10", "windows 1", false));
+        assert!(!has("Windows10", "windows 1", true) && !has("a", "a b", true) && !has("", "a", true));
+        assert!(has("zwei \u{c4}pfel", "\u{e4}pf", true) && !has("zwei \u{c4}pfel", "\u{e4}pf", false));
+        assert!(!contains_phrase("a b", &[], true));
     }
 
     #[test]

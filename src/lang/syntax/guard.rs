@@ -39,14 +39,17 @@ pub fn decode(bytes: &[u8], file: FileId, limits: &Limits) -> (Option<String>, V
 /// Nesting of brackets and runs of `not`, in one pass; the first place that is too deep.
 pub(super) fn nesting(source: &str, lexemes: &[Lexeme], place: Place, limits: &Limits) -> Option<Diagnostic> {
     let (mut depth, mut nots) = (0usize, 0usize);
+    // What each open bracket added: `not (…)` is two levels, and both end with it.
+    let mut opened: Vec<usize> = Vec::new();
     for lexeme in lexemes {
         match lexeme.kind {
             Kind::Open => {
+                opened.push(1 + nots);
                 depth += 1 + nots;
                 nots = 0;
             }
             Kind::Close => {
-                depth = depth.saturating_sub(1);
+                depth = depth.saturating_sub(opened.pop().unwrap_or(0));
                 nots = 0;
             }
             Kind::Word if lexeme.text(source).eq_ignore_ascii_case("not") => nots += 1,
