@@ -34,3 +34,34 @@ pub trait AssetHook: Send + Sync {
     /// Facts to carry into the report.
     fn annotate(&self, snapshot: &Snapshot, row: u32) -> Result<Vec<(String, String)>, HookError>;
 }
+
+/// What a hook said about an asset that it let pass.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Narrowed {
+    /// Its place, lower first.
+    pub(super) place: Option<i64>,
+    /// Packets a second, at least one: below there would be no scan, and nobody would see that.
+    pub(super) rate: Option<u32>,
+    /// Facts for the report.
+    pub(super) notes: Vec<(String, String)>,
+}
+
+/// Asks all functions that a hook has about one asset; none where it takes the asset out. An asset is judged as a
+/// whole: where `rate` fails, it must not be scanned at the full rate.
+pub(super) fn ask(hook: &dyn AssetHook, snapshot: &Snapshot, row: u32) -> Result<Option<Narrowed>, HookError> {
+    let has = hook.provides();
+    if has.filter && !hook.filter(snapshot, row)? {
+        return Ok(None);
+    }
+    let mut said = Narrowed::default();
+    if has.order {
+        said.place = Some(hook.order(snapshot, row)?);
+    }
+    if has.rate {
+        said.rate = Some(u32::try_from(hook.rate(snapshot, row)?.max(1)).unwrap_or(u32::MAX));
+    }
+    if has.annotate {
+        said.notes = hook.annotate(snapshot, row)?;
+    }
+    Ok(Some(said))
+}

@@ -2,8 +2,10 @@
 //! exclusions, cost bound, plan hash, order and shards. Sends no packet.
 
 mod address;
+mod arrange;
 pub mod cost;
 mod funnel;
+mod hash;
 pub mod hook;
 pub mod order;
 pub mod plan;
