@@ -3,6 +3,7 @@
 mod analyze;
 mod connector;
 mod golden;
+mod plan;
 mod query;
 mod syntax;
 mod tidy;

@@ -1,6 +1,7 @@
 //! From submitted assets and load balancer names to destinations: names first, only addresses that are ours, none that
 //! is excluded, each once. Guide rules E8, E9, E12, F1, F2; traps T3, T6, T8, T13.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -43,6 +44,14 @@ pub(super) struct Addressed {
     pub(super) unsure: Vec<(Arc<str>, Vec<Gap>)>,
     owners: HashMap<IpAddr, (u32, Arc<str>)>,
     exclusions: AddrSet,
+}
+
+/// Whose destinations are added, and because of which line.
+struct Owner {
+    id: Arc<str>,
+    row: Option<u32>,
+    kind: TargetKind,
+    clause: Arc<str>,
 }
 
 /// A load balancer to scan: named by the job, or taken from the inventory.
@@ -104,8 +113,8 @@ fn candidates(
     for interface in asset.interfaces() {
         for a in interface.addresses.iter().filter(|a| wanted(work, a)) {
             let addr = canonical(a.addr);
-            if !places.contains_key(&addr) {
-                places.insert(addr, found.len());
+            if let Entry::Vacant(place) = places.entry(addr) {
+                place.insert(found.len());
                 found.push(Candidate { addr, name: a.dns.clone(), interface: Arc::clone(&interface.id) });
             }
         }
@@ -187,8 +196,8 @@ fn asset(work: &Work<'_>, row: u32, answers: &BTreeMap<Arc<str>, Answer>, out: &
         out.removed.push(removed(reason, clause, addresses_seen(record)));
         return;
     }
-    let clause = selecting_clause(work);
-    if let Err((addr, clause)) = add(work, &id, Some(row), TargetKind::Asset, &clause, found, out) {
+    let owner = Owner { id: Arc::clone(&id), row: Some(row), kind: TargetKind::Asset, clause: selecting_clause(work) };
+    if let Err((addr, clause)) = add(work, &owner, found, out) {
         out.removed.push(removed("every address is excluded".into(), Some(clause), vec![addr.to_string()]));
     }
 }
@@ -238,43 +247,35 @@ fn selecting_clause(work: &Work<'_>) -> Arc<str> {
 }
 
 /// Adds destinations; the error is the first excluded address where all are excluded.
-fn add(
-    work: &Work<'_>,
-    id: &Arc<str>,
-    row: Option<u32>,
-    kind: TargetKind,
-    clause: &Arc<str>,
-    found: Vec<Candidate>,
-    out: &mut Addressed,
-) -> Result<(), (IpAddr, Location)> {
+fn add(work: &Work<'_>, owner: &Owner, found: Vec<Candidate>, out: &mut Addressed) -> Result<(), (IpAddr, Location)> {
     let mut first_excluded = None;
     let mut used = 0u64;
     for candidate in found {
         let addr = candidate.addr;
         if let Some(place) = exclusion(work, &out.exclusions, addr) {
             first_excluded.get_or_insert((addr, place.clone()));
-            out.excluded.push(Excluded { asset: Arc::clone(id), addr, clause: place });
+            out.excluded.push(Excluded { asset: Arc::clone(&owner.id), addr, clause: place });
             continue;
         }
         used += 1;
-        if let Some((target, owner)) = out.owners.get(&addr) {
-            out.merged.push(Merge { asset: Arc::clone(id), into: Arc::clone(owner), addr });
-            out.sharers.extend(row.map(|row| (*target, row)));
+        if let Some((target, first)) = out.owners.get(&addr) {
+            out.merged.push(Merge { asset: Arc::clone(&owner.id), into: Arc::clone(first), addr });
+            out.sharers.extend(owner.row.map(|row| (*target, row)));
             continue;
         }
         let number = out.targets.len() as u32;
-        out.owners.insert(addr, (number, Arc::clone(id)));
+        out.owners.insert(addr, (number, Arc::clone(&owner.id)));
         let warrant = Warrant {
             id: number,
             snapshot: Arc::clone(work.input.snapshot.id()),
-            asset: Arc::clone(id),
+            asset: Arc::clone(&owner.id),
             interface: candidate.interface,
-            clause: Arc::clone(clause),
+            clause: Arc::clone(&owner.clause),
             given: work.input.now,
             expires: work.input.expires(),
         };
-        out.targets.push(Target::new(addr, candidate.name, kind, Arc::new(warrant)));
-        out.rows.push(row);
+        out.targets.push(Target::new(addr, candidate.name, owner.kind, Arc::new(warrant)));
+        out.rows.push(owner.row);
     }
     match (used, first_excluded) {
         (0, Some(excluded)) => Err(excluded),
@@ -352,8 +353,10 @@ fn load_balancer(work: &Work<'_>, named: &Named<'_>, answers: &BTreeMap<Arc<str>
         return;
     }
     let clause: Arc<str> = place.to_string().into();
-    if let Err((_, clause)) = add(work, &named.name, None, TargetKind::LoadBalancer, &clause, found, out) {
-        out.removed.push(removed("every address is excluded".into(), clause));
+    let owner = Owner { id: Arc::clone(&named.name), row: None, kind: TargetKind::LoadBalancer, clause };
+    if let Err((addr, clause)) = add(work, &owner, found, out) {
+        let removal = removed("every address is excluded".into(), clause);
+        out.removed.push(Removal { seen: vec![addr.to_string()], ..removal });
     }
 }
 
