@@ -1,8 +1,17 @@
 //! Palisade: policy as code for the public edge of a cloud.
+//!
+//! Job files and queries are parsed and checked ([`lang`]); connectors bring in inventories ([`connector`],
+//! [`inventory`]); a job over an inventory becomes a plan of warranted targets ([`plan`]); the plan is scanned
+//! ([`scan`]); findings become reports ([`report`]); everything is stored ([`store`]); [`run`] names every stage in
+//! order, and [`repl`] and [`cli`] are thin faces over it.
+//!
+//! A folder imports only folders before it in this list: base, inventory, lang, connector, plan, scan, script, report,
+//! store, run, repl, cli. `tests/tidy.rs` checks it.
 
 pub mod base;
 pub mod connector;
 pub mod inventory;
 pub mod lang;
 pub mod plan;
+pub mod report;
 pub mod scan;

@@ -1,0 +1,86 @@
+//! The frame gate: the last look at a finished frame before it is sent. It is written apart from the code that builds
+//! frames, reads the bytes by itself, and lets nothing pass that has no warrant. Architecture, decision 1.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use jiff::Timestamp;
+
+use crate::base::addr_set::AddrSet;
+use crate::plan::target::Target;
+
+/// Why a frame may not leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// It is no frame that the gate can read.
+    Unreadable,
+    /// Its destination has no warrant.
+    NoWarrant(IpAddr),
+    /// Its destination is excluded.
+    Excluded(IpAddr),
+    /// The warrant has run out.
+    Expired(IpAddr),
+}
+
+/// What a frame that may leave is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pass {
+    /// A warranted destination.
+    Warrant(IpAddr),
+    /// A request for a gateway's hardware address.
+    Upkeep,
+}
+
+/// Warranted addresses with the end of their warrants.
+#[derive(Debug)]
+pub(super) struct Gate {
+    allowed: HashMap<IpAddr, Timestamp>,
+    excluded: AddrSet,
+    gateways: Vec<IpAddr>,
+}
+
+impl Gate {
+    pub(super) fn new<'a>(targets: impl Iterator<Item = &'a Target>, excluded: AddrSet, gateways: Vec<IpAddr>) -> Self {
+        Self { allowed: targets.map(|t| (t.addr(), t.warrant().expires)).collect(), excluded, gateways }
+    }
+
+    /// Checks an address before a connection.
+    pub(super) fn address(&self, addr: IpAddr, now: Timestamp) -> Result<Pass, Refusal> {
+        let addr = addr.to_canonical();
+        if self.excluded.contains(addr) {
+            return Err(Refusal::Excluded(addr));
+        }
+        match self.allowed.get(&addr) {
+            None => Err(Refusal::NoWarrant(addr)),
+            Some(expires) if now >= *expires => Err(Refusal::Expired(addr)),
+            Some(_) => Ok(Pass::Warrant(addr)),
+        }
+    }
+
+    /// Checks a whole Ethernet frame.
+    pub(super) fn frame(&self, frame: &[u8], now: Timestamp) -> Result<Pass, Refusal> {
+        let field = |from: usize, len: usize| frame.get(from..from + len).ok_or(Refusal::Unreadable);
+        let v4 = |at: usize| -> Result<IpAddr, Refusal> {
+            let octets: [u8; 4] = field(at, 4)?.try_into().map_err(|_| Refusal::Unreadable)?;
+            Ok(Ipv4Addr::from(octets).into())
+        };
+        let v6 = |at: usize| -> Result<IpAddr, Refusal> {
+            let octets: [u8; 16] = field(at, 16)?.try_into().map_err(|_| Refusal::Unreadable)?;
+            Ok(Ipv6Addr::from(octets).into())
+        };
+        match field(12, 2)? {
+            [0x08, 0x06] => self.neighbour(v4(38)?, now),
+            [0x08, 0x00] => self.address(v4(30)?, now),
+            [0x86, 0xdd] => {
+                // A neighbour solicitation goes to a multicast group; the address asked for stands in it. RFC 4861 4.3.
+                let solicitation = field(20, 1)? == [58] && field(54, 1)? == [135];
+                if solicitation { self.neighbour(v6(62)?, now) } else { self.address(v6(38)?, now) }
+            }
+            _ => Err(Refusal::Unreadable),
+        }
+    }
+
+    fn neighbour(&self, asked: IpAddr, now: Timestamp) -> Result<Pass, Refusal> {
+        if self.gateways.contains(&asked) { Ok(Pass::Upkeep) } else { self.address(asked, now) }
+    }
+}

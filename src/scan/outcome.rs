@@ -1,0 +1,120 @@
+//! What a scan leaves behind.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::observation::{HostState, PortState};
+use super::{HostObservation, Ledger, Mode, NotScanned, ScanInput, reason};
+use crate::base::progress::StopWish;
+
+/// Frames and replies that did not become an observation, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// Frames or connections sent.
+    pub sent: u64,
+    /// Replies that counted.
+    pub replies: u64,
+    /// Replies seen again.
+    pub duplicates: u64,
+    /// Frames that no check could read.
+    pub malformed: u64,
+    /// Packets that answer nothing we asked: strangers, spoofed ones, late ones.
+    pub strangers: u64,
+    /// Frames that the gate refused; more than none is a bug.
+    pub refused: u64,
+    /// Sends that the system refused for good.
+    pub send_errors: u64,
+}
+
+/// Planned and done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Coverage {
+    /// Target-port pairs of the plan.
+    pub planned: u64,
+    /// Pairs that have an answer, or had all their tries.
+    pub done: u64,
+}
+
+/// A scan's result.
+#[derive(Debug, Clone)]
+pub struct ScanOutcome {
+    /// Mode it ran in.
+    pub mode: Mode,
+    /// What the preflight decided and why, and what is to be known about this run.
+    pub notes: Vec<String>,
+    /// One observation a target that was sent to, in plan order.
+    pub hosts: Vec<HostObservation>,
+    /// Targets left out or cut short, with reasons.
+    pub not_scanned: Vec<NotScanned>,
+    /// Packets by warrant, destination, port and probe.
+    pub ledger: Ledger,
+    /// First and last moment.
+    pub started: Timestamp,
+    /// End.
+    pub finished: Timestamp,
+    /// Addresses packets came from.
+    pub sources: Vec<IpAddr>,
+    /// Frames and replies.
+    pub counters: Counters,
+    /// Planned and done.
+    pub coverage: Coverage,
+    /// True where it was stopped.
+    pub interrupted: bool,
+    /// What went wrong on the way, with everything known kept.
+    pub errors: Vec<String>,
+}
+
+impl ScanOutcome {
+    pub(super) fn new(input: &ScanInput<'_>, mode: Mode) -> Self {
+        let probes = u64::from(input.plan.probes.tcp.len()) + u64::from(input.plan.probes.udp.len());
+        let left = input.plan.targets.len().saturating_sub(input.finished.len()) as u64;
+        Self {
+            mode,
+            notes: Vec::new(),
+            hosts: Vec::new(),
+            not_scanned: Vec::new(),
+            ledger: Ledger::default(),
+            started: input.clock.now(),
+            finished: input.clock.now(),
+            sources: Vec::new(),
+            counters: Counters::default(),
+            coverage: Coverage { planned: probes * left, done: 0 },
+            interrupted: false,
+            errors: Vec::new(),
+        }
+    }
+
+    /// Sorts, and says why each target without a full answer has none.
+    pub(super) fn finish(&mut self, input: &ScanInput<'_>) {
+        self.finished = input.clock.now();
+        self.interrupted = input.stop.wish() != StopWish::None;
+        self.hosts.sort_by_key(|h| h.target);
+        for host in &self.hosts {
+            if host.state == HostState::Down && !self.not_scanned.iter().any(|n| n.target == host.target) {
+                self.not_scanned.push(NotScanned { target: host.target, reason: reason("not alive") });
+            }
+        }
+        let named = |t: u32, s: &Self| {
+            s.hosts.iter().any(|h| h.target == t) || s.not_scanned.iter().any(|n| n.target == t)
+        };
+        let known: std::collections::HashSet<u32> = (0..input.plan.targets.len() as u32)
+            .filter(|t| input.finished.contains(t) || named(*t, self))
+            .collect();
+        let why: Arc<str> = reason(if self.interrupted { "interrupted" } else { "not reached" });
+        for target in 0..input.plan.targets.len() as u32 {
+            if !known.contains(&target) {
+                self.not_scanned.push(NotScanned { target, reason: Arc::clone(&why) });
+            }
+        }
+        self.not_scanned.sort_by_key(|n| n.target);
+        self.sources.sort();
+        self.sources.dedup();
+    }
+
+    /// Open ports in all.
+    pub fn open_ports(&self) -> usize {
+        self.hosts.iter().flat_map(|h| &h.ports).filter(|p| p.state == PortState::Open).count()
+    }
+}

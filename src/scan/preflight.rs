@@ -1,0 +1,58 @@
+//! Which mode a scan runs in, decided before the first packet and said aloud. Raw mode needs Linux, the right to send
+//! own frames, and routes that lead to a link with hardware addresses.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::link::datalink;
+use super::link::route::{Route, routes};
+use super::observation::Mode;
+use super::{ScanError, ScanInput};
+
+/// What was decided.
+pub(super) struct Chosen {
+    pub(super) mode: Mode,
+    pub(super) notes: Vec<String>,
+    /// Routes by destination, for raw mode.
+    pub(super) routes: BTreeMap<IpAddr, Route>,
+}
+
+/// Decides the mode.
+pub(super) fn preflight(input: &ScanInput<'_>) -> Result<Chosen, ScanError> {
+    let connect = |notes| Ok(Chosen { mode: Mode::Connect, notes, routes: BTreeMap::new() });
+    if input.mode == Some(Mode::Connect) {
+        return connect(vec!["mode connect: as asked".into()]);
+    }
+    let asked = input.mode == Some(Mode::Raw);
+    if let Err(why) = may_send_frames() {
+        return if asked { Err(ScanError::NoRight(why)) } else { connect(vec![format!("mode connect: {why}")]) };
+    }
+    let destinations: Vec<IpAddr> = input.plan.targets.iter().map(|t| t.addr()).collect();
+    let routes = match routes(&destinations) {
+        Ok(routes) => routes,
+        Err(error) if asked => return Err(ScanError::NoRight(format!("the kernel's routes: {error}"))),
+        Err(error) => return connect(vec![format!("mode connect: cannot read the kernel's routes ({error})")]),
+    };
+    let unsuitable = routes.values().find_map(|r| {
+        let facts = datalink::facts(r.interface)?;
+        (r.local || facts.loopback || facts.hardware.is_none()).then_some(facts.name)
+    });
+    match unsuitable {
+        Some(name) if asked => {
+            Err(ScanError::NoRight(format!("a target is reached over {name}, which carries no frames with hardware addresses")))
+        }
+        Some(name) => connect(vec![format!(
+            "mode connect: a target is reached over {name}, which carries no frames with hardware addresses"
+        )]),
+        None => Ok(Chosen { mode: Mode::Raw, notes: vec!["mode raw: own frames".into()], routes }),
+    }
+}
+
+/// Whether this process holds CAP_NET_RAW; the error says what it lacks.
+fn may_send_frames() -> Result<(), String> {
+    match caps::has_cap(None, caps::CapSet::Effective, caps::Capability::CAP_NET_RAW) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err("this process has not the right CAP_NET_RAW".into()),
+        Err(error) => Err(format!("cannot read the rights of this process: {error}")),
+    }
+}

@@ -1,0 +1,425 @@
+//! Bytes to packets and back, through pnet's checked views. Building fills whole frames; reading gives a typed reply or
+//! the reason why there is none.
+
+use std::net::IpAddr;
+
+use pnet::packet::arp::{ArpHardwareTypes, ArpOperations, ArpPacket, MutableArpPacket};
+use pnet::packet::ethernet::{EtherTypes, EthernetPacket, MutableEthernetPacket};
+use pnet::packet::icmp::{self, IcmpPacket, IcmpTypes, echo_reply, echo_request};
+use pnet::packet::icmpv6::{self, Icmpv6Packet, Icmpv6Types, ndp};
+use pnet::packet::ip::{IpNextHeaderProtocol, IpNextHeaderProtocols};
+use pnet::packet::ipv4::{self, Ipv4Packet, MutableIpv4Packet};
+use pnet::packet::ipv6::{Ipv6Packet, MutableIpv6Packet};
+use pnet::packet::tcp::{self, MutableTcpPacket, TcpFlags, TcpOption, TcpPacket};
+use pnet::packet::udp::{self, MutableUdpPacket, UdpPacket};
+use pnet::packet::{MutablePacket, Packet};
+use pnet::util::MacAddr;
+
+const ETHERNET: usize = 14;
+const IPV4: usize = 20;
+const IPV6: usize = 40;
+/// A SYN with one option, the maximum segment size.
+const TCP_SYN: usize = 24;
+const UDP: usize = 8;
+const ECHO: usize = 16;
+
+/// A hardware address as bytes; the link's own type stays in this room.
+pub(super) type Hardware = [u8; 6];
+
+/// Both ends of a path: addresses of one family, and the hardware addresses of the first hop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ends {
+    pub(super) source: IpAddr,
+    pub(super) destination: IpAddr,
+    pub(super) source_hardware: Hardware,
+    pub(super) next_hop: Hardware,
+}
+
+/// What to send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Probe<'a> {
+    /// TCP SYN.
+    Syn { source_port: u16, port: u16, sequence: u32 },
+    /// ICMP or ICMPv6 echo request; the cookie stands in the data.
+    Echo { id: u16, sequence: u16, cookie: u64 },
+    /// A datagram.
+    Udp { source_port: u16, port: u16, payload: &'a [u8] },
+}
+
+/// What came back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reply {
+    /// A TCP segment with SYN and ACK, or with RST.
+    Tcp { from: IpAddr, to: IpAddr, port: u16, our_port: u16, acknowledgement: u32, syn_ack: bool, ttl: u8 },
+    /// An echo reply.
+    Echo { from: IpAddr, to: IpAddr, id: u16, cookie: u64, ttl: u8 },
+    /// A datagram.
+    Udp { from: IpAddr, to: IpAddr, port: u16, our_port: u16, ttl: u8 },
+    /// An ICMP error about one of our packets: whose, to which port, and what identifies it.
+    Error { about: IpAddr, tcp: bool, port: u16, our_port: u16, sequence: Option<u32>, kind: u8, code: u8, ttl: u8 },
+    /// An ARP reply or neighbour advertisement.
+    Neighbour { addr: IpAddr, hardware: Hardware },
+}
+
+/// Why bytes are no reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// Too short, or with lengths that contradict each other.
+    Malformed,
+    /// Something that is no answer to a probe.
+    Foreign,
+}
+
+fn mac(hardware: Hardware) -> MacAddr {
+    let [a, b, c, d, e, f] = hardware;
+    MacAddr::new(a, b, c, d, e, f)
+}
+
+fn hardware(mac: MacAddr) -> Hardware {
+    [mac.0, mac.1, mac.2, mac.3, mac.4, mac.5]
+}
+
+/// Builds a whole frame; none where the two addresses are of different families.
+pub(super) fn build(ends: &Ends, probe: &Probe<'_>) -> Option<Vec<u8>> {
+    let body = match probe {
+        Probe::Syn { .. } => TCP_SYN,
+        Probe::Echo { .. } => ECHO,
+        Probe::Udp { payload, .. } => UDP + payload.len(),
+    };
+    let header = if ends.destination.is_ipv4() { IPV4 } else { IPV6 };
+    let mut frame = vec![0u8; ETHERNET + header + body];
+    let mut ethernet = MutableEthernetPacket::new(&mut frame)?;
+    ethernet.set_source(mac(ends.source_hardware));
+    ethernet.set_destination(mac(ends.next_hop));
+    let protocol = match (probe, ends.destination.is_ipv4()) {
+        (Probe::Syn { .. }, _) => IpNextHeaderProtocols::Tcp,
+        (Probe::Udp { .. }, _) => IpNextHeaderProtocols::Udp,
+        (Probe::Echo { .. }, true) => IpNextHeaderProtocols::Icmp,
+        (Probe::Echo { .. }, false) => IpNextHeaderProtocols::Icmpv6,
+    };
+    match (ends.source, ends.destination) {
+        (IpAddr::V4(source), IpAddr::V4(destination)) => {
+            ethernet.set_ethertype(EtherTypes::Ipv4);
+            let mut ip = MutableIpv4Packet::new(ethernet.payload_mut())?;
+            ip.set_version(4);
+            ip.set_header_length(5);
+            ip.set_total_length((IPV4 + body) as u16);
+            ip.set_ttl(64);
+            ip.set_next_level_protocol(protocol);
+            ip.set_source(source);
+            ip.set_destination(destination);
+            fill(ip.payload_mut(), ends, probe)?;
+            let sum = ipv4::checksum(&ip.to_immutable());
+            ip.set_checksum(sum);
+        }
+        (IpAddr::V6(source), IpAddr::V6(destination)) => {
+            ethernet.set_ethertype(EtherTypes::Ipv6);
+            let mut ip = MutableIpv6Packet::new(ethernet.payload_mut())?;
+            ip.set_version(6);
+            ip.set_payload_length(body as u16);
+            ip.set_hop_limit(64);
+            ip.set_next_header(protocol);
+            ip.set_source(source);
+            ip.set_destination(destination);
+            fill(ip.payload_mut(), ends, probe)?;
+        }
+        _ => return None,
+    }
+    Some(frame)
+}
+
+/// Fills the transport part with its checksum.
+fn fill(bytes: &mut [u8], ends: &Ends, probe: &Probe<'_>) -> Option<()> {
+    match *probe {
+        Probe::Syn { source_port, port, sequence } => {
+            let mut segment = MutableTcpPacket::new(bytes)?;
+            segment.set_source(source_port);
+            segment.set_destination(port);
+            segment.set_sequence(sequence);
+            segment.set_data_offset(6);
+            segment.set_flags(TcpFlags::SYN);
+            segment.set_window(64_240);
+            segment.set_options(&[TcpOption::mss(1_460)]);
+            let view = segment.to_immutable();
+            let sum = match (ends.source, ends.destination) {
+                (IpAddr::V4(a), IpAddr::V4(b)) => tcp::ipv4_checksum(&view, &a, &b),
+                (IpAddr::V6(a), IpAddr::V6(b)) => tcp::ipv6_checksum(&view, &a, &b),
+                _ => return None,
+            };
+            segment.set_checksum(sum);
+        }
+        Probe::Udp { source_port, port, payload } => {
+            let mut datagram = MutableUdpPacket::new(bytes)?;
+            datagram.set_source(source_port);
+            datagram.set_destination(port);
+            datagram.set_length((UDP + payload.len()) as u16);
+            datagram.set_payload(payload);
+            let view = datagram.to_immutable();
+            let sum = match (ends.source, ends.destination) {
+                (IpAddr::V4(a), IpAddr::V4(b)) => udp::ipv4_checksum(&view, &a, &b),
+                (IpAddr::V6(a), IpAddr::V6(b)) => udp::ipv6_checksum(&view, &a, &b),
+                _ => return None,
+            };
+            datagram.set_checksum(sum);
+        }
+        Probe::Echo { id, sequence, cookie } => match (ends.source, ends.destination) {
+            (IpAddr::V4(_), _) => {
+                let mut echo = echo_request::MutableEchoRequestPacket::new(bytes)?;
+                echo.set_icmp_type(IcmpTypes::EchoRequest);
+                echo.set_identifier(id);
+                echo.set_sequence_number(sequence);
+                echo.set_payload(&cookie.to_be_bytes());
+                let sum = icmp::checksum(&IcmpPacket::new(echo.packet())?);
+                echo.set_checksum(sum);
+            }
+            (IpAddr::V6(a), IpAddr::V6(b)) => {
+                let mut echo = icmpv6::echo_request::MutableEchoRequestPacket::new(bytes)?;
+                echo.set_icmpv6_type(Icmpv6Types::EchoRequest);
+                echo.set_identifier(id);
+                echo.set_sequence_number(sequence);
+                echo.set_payload(&cookie.to_be_bytes());
+                let sum = icmpv6::checksum(&Icmpv6Packet::new(echo.packet())?, &a, &b);
+                echo.set_checksum(sum);
+            }
+            _ => return None,
+        },
+    }
+    Some(())
+}
+
+/// A request for the hardware address of a neighbour: ARP (RFC 826) or neighbour solicitation (RFC 4861 4.3).
+pub(super) fn ask_neighbour(source: IpAddr, source_hardware: Hardware, asked: IpAddr) -> Option<Vec<u8>> {
+    match (source, asked) {
+        (IpAddr::V4(source), IpAddr::V4(asked)) => {
+            let mut frame = vec![0u8; ETHERNET + 28];
+            let mut ethernet = MutableEthernetPacket::new(&mut frame)?;
+            ethernet.set_source(mac(source_hardware));
+            ethernet.set_destination(MacAddr::broadcast());
+            ethernet.set_ethertype(EtherTypes::Arp);
+            let mut arp = MutableArpPacket::new(ethernet.payload_mut())?;
+            arp.set_hardware_type(ArpHardwareTypes::Ethernet);
+            arp.set_protocol_type(EtherTypes::Ipv4);
+            arp.set_hw_addr_len(6);
+            arp.set_proto_addr_len(4);
+            arp.set_operation(ArpOperations::Request);
+            arp.set_sender_hw_addr(mac(source_hardware));
+            arp.set_sender_proto_addr(source);
+            arp.set_target_proto_addr(asked);
+            Some(frame)
+        }
+        (IpAddr::V6(source), IpAddr::V6(asked)) => {
+            let mut frame = vec![0u8; ETHERNET + IPV6 + 32];
+            let [.., x, y, z] = asked.octets();
+            let group = std::net::Ipv6Addr::from([0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, x, y, z]);
+            let mut ethernet = MutableEthernetPacket::new(&mut frame)?;
+            ethernet.set_source(mac(source_hardware));
+            ethernet.set_destination(MacAddr::new(0x33, 0x33, 0xff, x, y, z));
+            ethernet.set_ethertype(EtherTypes::Ipv6);
+            let mut ip = MutableIpv6Packet::new(ethernet.payload_mut())?;
+            ip.set_version(6);
+            ip.set_payload_length(32);
+            ip.set_hop_limit(255);
+            ip.set_next_header(IpNextHeaderProtocols::Icmpv6);
+            ip.set_source(source);
+            ip.set_destination(group);
+            let mut ask = ndp::MutableNeighborSolicitPacket::new(ip.payload_mut())?;
+            ask.set_icmpv6_type(Icmpv6Types::NeighborSolicit);
+            ask.set_target_addr(asked);
+            ask.set_options(&[ndp::NdpOption {
+                option_type: ndp::NdpOptionTypes::SourceLLAddr,
+                length: 1,
+                data: source_hardware.to_vec(),
+            }]);
+            let sum = icmpv6::checksum(&Icmpv6Packet::new(ask.packet())?, &source, &group);
+            ask.set_checksum(sum);
+            Some(frame)
+        }
+        _ => None,
+    }
+}
+
+/// Reads a received frame.
+pub(super) fn read(frame: &[u8]) -> Result<Reply, Unread> {
+    let ethernet = EthernetPacket::new(frame).ok_or(Unread::Malformed)?;
+    match ethernet.get_ethertype() {
+        EtherTypes::Arp => {
+            let arp = ArpPacket::new(ethernet.payload()).ok_or(Unread::Malformed)?;
+            if arp.get_operation() != ArpOperations::Reply {
+                return Err(Unread::Foreign);
+            }
+            Ok(Reply::Neighbour { addr: arp.get_sender_proto_addr().into(), hardware: hardware(arp.get_sender_hw_addr()) })
+        }
+        EtherTypes::Ipv4 => {
+            let ip = Ipv4Packet::new(ethernet.payload()).ok_or(Unread::Malformed)?;
+            let header = usize::from(ip.get_header_length()) * 4;
+            let total = usize::from(ip.get_total_length());
+            let body = ethernet.payload().get(header.max(IPV4)..total).ok_or(Unread::Malformed)?;
+            if ip.get_version() != 4 || header < IPV4 || ip.get_fragment_offset() != 0 {
+                return Err(Unread::Malformed);
+            }
+            let ends = (ip.get_source().into(), ip.get_destination().into());
+            transport(ip.get_next_level_protocol(), body, ends, ip.get_ttl())
+        }
+        EtherTypes::Ipv6 => {
+            let ip = Ipv6Packet::new(ethernet.payload()).ok_or(Unread::Malformed)?;
+            let body = ethernet
+                .payload()
+                .get(IPV6..IPV6 + usize::from(ip.get_payload_length()))
+                .ok_or(Unread::Malformed)?;
+            let ends = (ip.get_source().into(), ip.get_destination().into());
+            transport(ip.get_next_header(), body, ends, ip.get_hop_limit())
+        }
+        _ => Err(Unread::Foreign),
+    }
+}
+
+fn transport(protocol: IpNextHeaderProtocol, body: &[u8], ends: (IpAddr, IpAddr), ttl: u8) -> Result<Reply, Unread> {
+    let (from, to) = ends;
+    match protocol {
+        IpNextHeaderProtocols::Tcp => {
+            let segment = TcpPacket::new(body).ok_or(Unread::Malformed)?;
+            let flags = segment.get_flags();
+            let syn_ack = flags & (TcpFlags::SYN | TcpFlags::ACK) == TcpFlags::SYN | TcpFlags::ACK;
+            let reset = flags & TcpFlags::RST != 0;
+            if !syn_ack && !reset {
+                return Err(Unread::Foreign);
+            }
+            Ok(Reply::Tcp {
+                from,
+                to,
+                port: segment.get_source(),
+                our_port: segment.get_destination(),
+                acknowledgement: segment.get_acknowledgement(),
+                syn_ack: syn_ack && !reset,
+                ttl,
+            })
+        }
+        IpNextHeaderProtocols::Udp => {
+            let datagram = UdpPacket::new(body).ok_or(Unread::Malformed)?;
+            Ok(Reply::Udp { from, to, port: datagram.get_source(), our_port: datagram.get_destination(), ttl })
+        }
+        IpNextHeaderProtocols::Icmp => read_icmp(body, from, to, ttl),
+        IpNextHeaderProtocols::Icmpv6 => read_icmpv6(body, from, to, ttl),
+        _ => Err(Unread::Foreign),
+    }
+}
+
+fn cookie(data: &[u8]) -> Result<u64, Unread> {
+    let bytes = data.get(..8).and_then(|b| b.try_into().ok()).ok_or(Unread::Foreign)?;
+    Ok(u64::from_be_bytes(bytes))
+}
+
+fn read_icmp(body: &[u8], from: IpAddr, to: IpAddr, ttl: u8) -> Result<Reply, Unread> {
+    let message = IcmpPacket::new(body).ok_or(Unread::Malformed)?;
+    let (kind, code) = (message.get_icmp_type(), message.get_icmp_code().0);
+    match kind {
+        IcmpTypes::EchoReply => {
+            let echo = echo_reply::EchoReplyPacket::new(body).ok_or(Unread::Malformed)?;
+            Ok(Reply::Echo { from, to, id: echo.get_identifier(), cookie: cookie(echo.payload())?, ttl })
+        }
+        IcmpTypes::DestinationUnreachable | IcmpTypes::TimeExceeded => {
+            let quoted = body.get(8..).ok_or(Unread::Malformed)?;
+            let ip = Ipv4Packet::new(quoted).ok_or(Unread::Malformed)?;
+            let inner = quoted.get(usize::from(ip.get_header_length()) * 4..).ok_or(Unread::Malformed)?;
+            quoted_ports(ip.get_next_level_protocol(), inner, ip.get_destination().into(), (kind.0, code, ttl))
+        }
+        _ => Err(Unread::Foreign),
+    }
+}
+
+fn read_icmpv6(body: &[u8], from: IpAddr, to: IpAddr, ttl: u8) -> Result<Reply, Unread> {
+    let message = Icmpv6Packet::new(body).ok_or(Unread::Malformed)?;
+    let (kind, code) = (message.get_icmpv6_type(), message.get_icmpv6_code().0);
+    match kind {
+        Icmpv6Types::EchoReply => {
+            let echo = icmpv6::echo_reply::EchoReplyPacket::new(body).ok_or(Unread::Malformed)?;
+            Ok(Reply::Echo { from, to, id: echo.get_identifier(), cookie: cookie(echo.payload())?, ttl })
+        }
+        Icmpv6Types::NeighborAdvert => {
+            let advert = ndp::NeighborAdvertPacket::new(body).ok_or(Unread::Malformed)?;
+            // The option with the hardware address: type 2, one unit of eight bytes. RFC 4861 4.6.1.
+            let option = body.get(24..32).ok_or(Unread::Foreign)?;
+            let [2, 1, hardware @ ..] = option else { return Err(Unread::Foreign) };
+            let hardware: Hardware = hardware.try_into().map_err(|_| Unread::Malformed)?;
+            Ok(Reply::Neighbour { addr: advert.get_target_addr().into(), hardware })
+        }
+        Icmpv6Types::DestinationUnreachable | Icmpv6Types::TimeExceeded => {
+            let quoted = body.get(8..).ok_or(Unread::Malformed)?;
+            let ip = Ipv6Packet::new(quoted).ok_or(Unread::Malformed)?;
+            let inner = quoted.get(IPV6..).ok_or(Unread::Malformed)?;
+            quoted_ports(ip.get_next_header(), inner, ip.get_destination().into(), (kind.0, code, ttl))
+        }
+        _ => Err(Unread::Foreign),
+    }
+}
+
+/// The first eight bytes of a quoted TCP or UDP header: ports, and for TCP the sequence number. RFC 792, RFC 4443 2.4.
+fn quoted_ports(
+    protocol: IpNextHeaderProtocol,
+    inner: &[u8],
+    about: IpAddr,
+    (kind, code, ttl): (u8, u8, u8),
+) -> Result<Reply, Unread> {
+    let [a, b, c, d, e, f, g, h] = *inner.first_chunk::<8>().ok_or(Unread::Malformed)?;
+    let (our_port, port) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+    match protocol {
+        IpNextHeaderProtocols::Tcp => {
+            let sequence = Some(u32::from_be_bytes([e, f, g, h]));
+            Ok(Reply::Error { about, tcp: true, port, our_port, sequence, kind, code, ttl })
+        }
+        IpNextHeaderProtocols::Udp => {
+            Ok(Reply::Error { about, tcp: false, port, our_port, sequence: None, kind, code, ttl })
+        }
+        _ => Err(Unread::Foreign),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn ends(v6: bool) -> Ends {
+        let parse = |a: &str| a.parse().unwrap();
+        let (source, destination) =
+            if v6 { (parse("2001:db8::1"), parse("2001:db8::2")) } else { (parse("192.0.2.1"), parse("192.0.2.2")) };
+        Ends { source, destination, source_hardware: [2, 0, 0, 0, 0, 1], next_hop: [2, 0, 0, 0, 0, 2] }
+    }
+
+    #[test]
+    fn frames_carry_valid_checksums() {
+        let syn = Probe::Syn { source_port: 61_000, port: 443, sequence: 0xdead_beef };
+        let frame = build(&ends(false), &syn).unwrap();
+        let ip = Ipv4Packet::new(&frame[14..]).unwrap();
+        assert_eq!(ipv4::checksum(&ip), ip.get_checksum());
+        let segment = TcpPacket::new(&frame[34..]).unwrap();
+        assert_eq!(tcp::ipv4_checksum(&segment, &ip.get_source(), &ip.get_destination()), segment.get_checksum());
+        assert_eq!((segment.get_sequence(), segment.get_flags()), (0xdead_beef, TcpFlags::SYN));
+        let frame = build(&ends(true), &Probe::Echo { id: 7, sequence: 1, cookie: 42 }).unwrap();
+        let ip = Ipv6Packet::new(&frame[14..]).unwrap();
+        let echo = Icmpv6Packet::new(&frame[54..]).unwrap();
+        assert_eq!(icmpv6::checksum(&echo, &ip.get_source(), &ip.get_destination()), echo.get_checksum());
+        assert_eq!(build(&Ends { source: "192.0.2.1".parse().unwrap(), ..ends(true) }, &syn), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), kind in 0usize..4, protocol in any::<u8>()) {
+            let _ = read(&bytes);
+            // With a plausible start, so that the inner readers are reached.
+            let mut frame = vec![0u8; 12];
+            frame.extend([[0x08, 0x00], [0x86, 0xdd], [0x08, 0x06], [0x12, 0x34]][kind]);
+            frame.extend(&bytes);
+            if frame.len() > 24 {
+                frame[14] = if kind == 0 { 0x45 } else { 0x60 };
+                frame[23] = protocol;
+                frame[20] = protocol;
+            }
+            let _ = read(&frame);
+            for cut in 0..frame.len() {
+                let _ = read(&frame[..cut]);
+            }
+        }
+    }
+}
