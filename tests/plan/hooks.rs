@@ -13,6 +13,7 @@ use super::world::{Make, World, addresses, inventory, removals};
 type Function<T> = fn(&str) -> Result<T, String>;
 
 /// A hook out of plain functions over asset ids; it remembers whom it was asked about.
+#[derive(Default)]
 struct Plain {
     filter: Option<Function<bool>>,
     order: Option<Function<i64>>,
@@ -20,9 +21,6 @@ struct Plain {
     annotate: Option<Function<Vec<(String, String)>>>,
     asked: Mutex<BTreeSet<String>>,
 }
-
-const NOTHING: Plain =
-    Plain { filter: None, order: None, rate: None, annotate: None, asked: Mutex::new(BTreeSet::new()) };
 
 impl Plain {
     fn call<T>(&self, function: Option<Function<T>>, snapshot: &Snapshot, row: u32) -> Result<T, HookError> {
@@ -86,7 +84,7 @@ fn a_hook_that_says_yes_to_everything_changes_nothing() {
         rate: Some(|_| Ok(i64::MAX)),
         order: Some(|_| Ok(0)),
         annotate: Some(|_| Ok(vec![("target".into(), "198.51.100.1".into())])),
-        ..NOTHING
+        ..Plain::default()
     };
     let hooked = world.try_plan(Some(&hook), None).unwrap();
     assert_eq!((&hooked.targets, &hooked.hash, &hooked.removed), (&plain.targets, &plain.hash, &plain.removed));
@@ -109,7 +107,7 @@ fn it_takes_away_orders_and_slows() {
             })
         }),
         annotate: Some(|id| Ok(vec![("owner".into(), format!("team of {id}"))])),
-        ..NOTHING
+        ..Plain::default()
     };
     let plan = world("").try_plan(Some(&hook), None).unwrap();
     plan.check_sums().unwrap();
@@ -128,10 +126,10 @@ fn where_any_function_fails_the_asset_is_out() {
         Err(format!("too many operations on {id}"))
     }
     let hooks = [
-        Plain { filter: Some(broken), ..NOTHING },
-        Plain { order: Some(broken), ..NOTHING },
-        Plain { rate: Some(broken), ..NOTHING },
-        Plain { annotate: Some(broken), ..NOTHING },
+        Plain { filter: Some(broken), ..Plain::default() },
+        Plain { order: Some(broken), ..Plain::default() },
+        Plain { rate: Some(broken), ..Plain::default() },
+        Plain { annotate: Some(broken), ..Plain::default() },
     ];
     for hook in &hooks {
         let plan = world("").try_plan(Some(hook), None).unwrap();
