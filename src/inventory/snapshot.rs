@@ -436,6 +436,9 @@ impl<'a> Column<'a> {
             return Vec::new();
         }
         let token = catalogue::token(self.token);
+        if token.provider.is_some_and(|p| row >= self.snapshot.len() || self.snapshot.parts.provider(row) != p) {
+            return Vec::new();
+        }
         let groups = self.snapshot.groups().iter().filter(|g| g.rows.contains(row));
         let mut gaps: Vec<Gap> = groups
             .flat_map(|g| g.missing.iter())
@@ -445,6 +448,19 @@ impl<'a> Column<'a> {
         gaps.sort();
         gaps.dedup();
         gaps
+    }
+
+    /// The unread rows by what was not read; a row may stand under several gaps.
+    pub fn gap_rows(&self) -> Vec<(Gap, RoaringBitmap)> {
+        let unread = self.unread();
+        let needs = catalogue::token(self.token).needs;
+        let mut by_gap: BTreeMap<Gap, RoaringBitmap> = BTreeMap::new();
+        for group in self.snapshot.groups() {
+            for (_, gap) in group.missing.iter().filter(|(kind, _)| needs.contains(kind)) {
+                *by_gap.entry(gap.clone()).or_default() |= &group.rows & &unread;
+            }
+        }
+        by_gap.into_iter().filter(|(_, rows)| !rows.is_empty()).collect()
     }
 
     /// Number of rows that have this value.

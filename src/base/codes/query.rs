@@ -39,7 +39,11 @@ pub(super) const CODES: &[CodeDoc] = &[
         "an address is needed",
         "Write an address, a network such as 10.0.0.0/8, an octet prefix such as 10.0.1. or 10.0.1.*, or a range [a .. b]. IPv6 stands in quotes because of its colons.",
     ),
-    doc("P0109", "an empty range", "The lower end comes first."),
+    doc(
+        "P0109",
+        "an empty range",
+        "No value can lie in it: the lower end comes first, round brackets leave the ends out, and both ends are of one address family.",
+    ),
     doc(
         "P0110",
         "an operator this token does not take",
@@ -64,7 +68,7 @@ pub(super) const CODES: &[CodeDoc] = &[
     doc(
         "P0117",
         "not a group",
-        "`token: (a: x and b: y)` asks for one element that passes both tests; it needs a token with parts, such as `aws.tags`.",
+        "`token: (a: x and b: y)` asks for one element that passes both tests; it needs a token with parts, such as `aws.tags`, and inside only tests of those parts.",
     ),
     doc(
         "P0118",
@@ -90,4 +94,15 @@ pub(super) const CODES: &[CodeDoc] = &[
     doc("P0123", "bits below the prefix", "10.1.2.3/8 means 10.0.0.0/8."),
     doc("P0124", "not in the strict dialect", "`--dialect strict` takes only syntax attested for AssetView."),
     doc("P0125", "not portable", "This form cannot be pasted back into AssetView."),
+    doc("P0126", "m is minutes", "In moments such as now-1m the unit `m` is minutes; months are `M`."),
+    doc(
+        "P0127",
+        "tests that exclude each other",
+        "The token has one value an asset, so no asset passes both tests. Perhaps `or`, or a list `[a, b]`, is meant.",
+    ),
+    doc(
+        "P0128",
+        "a token of another provider",
+        "The query is limited to one provider, whose assets never have a value for this token.",
+    ),
 ];

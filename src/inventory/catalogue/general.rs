@@ -47,7 +47,7 @@ pub(super) const TOKENS: &[Token] = &[
     one("address", Ip, "main address", "address: 10.0.0.0/8"),
     one("provider", Enum(PROVIDERS), "cloud provider", "provider: AWS").seen("filter"),
     many("connectors.name", Text, "connectors that brought the asset", "connectors.name: conn1").seen("ours"),
-    many("tags.name", Text, "tags of this workspace that the asset has", "tags.name: \"EC2 Tag\"")
+    many("tags.name", Keyword, "tags of this workspace that the asset has", "tags.name: \"EC2 Tag\"")
         .path("tag blocks")
         .seen("rule"),
     many("activatedForModules", Enum(MODULES), "modules the asset is activated for", "activatedForModules: VM")

@@ -16,6 +16,8 @@ pub fn format_expr(expr: &Expr) -> String {
             // `not x is null` is spelled `x is not null`, and the other way round.
             Expr::Term(Term { token, test: Test::IsNull { negated }, .. }) => null(&token.value, !negated),
             Expr::Or(_) | Expr::And(_) => format!("not ({})", format_expr(bare(inner))),
+            // Two in a row would otherwise become `not x is not null`, which is not yet canonical.
+            Expr::Not(twice, _) if is_null_below(twice) => format_expr(bare(twice)),
             inner => format!("not {}", format_expr(inner)),
         },
         Expr::Paren(inner, _) => match bare(inner) {
@@ -25,6 +27,15 @@ pub fn format_expr(expr: &Expr) -> String {
         Expr::Term(term) => format_term(term),
         Expr::Ref(name) => format!("@{}", name.value.trim_start_matches('@')),
         Expr::Free(value) => scalar(value),
+    }
+}
+
+/// Whether only `not`s stand before a null test.
+fn is_null_below(expr: &Expr) -> bool {
+    match bare(expr) {
+        Expr::Not(inner, _) => is_null_below(inner),
+        Expr::Term(term) => matches!(term.test, Test::IsNull { .. }),
+        _ => false,
     }
 }
 

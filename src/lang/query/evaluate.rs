@@ -1,115 +1,49 @@
 //! Predicates to bitmaps: each test finds the dictionary's matching values, then their rows; Kleene's rules join them.
+//! One row is asked in the same way, with every bitmap cut down to it.
+
+use std::collections::BTreeMap;
 
 use roaring::RoaringBitmap;
 
+use super::element;
 use super::matcher::Matcher;
-use super::predicate::{Clause, Membership, Moment, Predicate, TokenTest};
+use super::predicate::{Clause, Membership, Moment, Predicate, TokenTest, Truth};
 use crate::inventory::catalogue::{self, TokenId, TokenType, ids};
-use crate::inventory::partition::Gap;
-use crate::inventory::snapshot::Snapshot;
+use crate::inventory::partition::{Gap, Kind};
+use crate::inventory::snapshot::{Snapshot, ValueRef};
+
+/// Rows whose answer waits for a gap, by gap.
+pub(super) type Waiting = BTreeMap<Gap, RoaringBitmap>;
 
 impl Predicate {
     /// All rows at once.
-    pub fn evaluate(&self, snapshot: &Snapshot, moment: &Moment) -> Membership {
-        evaluate(&self.clause, snapshot, moment)
+    pub fn evaluate(&self, snapshot: &Snapshot, moment: &Moment<'_>) -> Membership {
+        View { snapshot, moment, row: None }.evaluate(&self.clause)
     }
 
-    /// What was not read and would be needed to tell about a row.
-    pub fn gaps(&self, snapshot: &Snapshot, row: u32, moment: &Moment) -> Vec<Gap> {
-        let mut gaps = Vec::new();
-        collect_gaps(&self.clause, snapshot, row, moment, &mut gaps);
-        gaps.sort();
-        gaps.dedup();
-        gaps
+    /// One row, without looking at the others.
+    pub fn holds(&self, snapshot: &Snapshot, row: u32, moment: &Moment<'_>) -> Truth {
+        View { snapshot, moment, row: Some(row) }.truth(&self.clause)
     }
-}
 
-fn all(snapshot: &Snapshot) -> RoaringBitmap {
-    let mut rows = RoaringBitmap::new();
-    rows.insert_range(0..snapshot.len());
-    rows
-}
-
-pub(super) fn evaluate(clause: &Clause, snapshot: &Snapshot, moment: &Moment) -> Membership {
-    match clause {
-        Clause::And(parts) => {
-            let mut joined: Option<Membership> = None;
-            for part in parts {
-                let next = evaluate(part, snapshot, moment);
-                joined = Some(match joined {
-                    None => next,
-                    Some(so_far) => and(so_far, &next),
-                });
-                if joined.as_ref().is_some_and(|j| j.matched.is_empty() && j.cannot_tell.is_empty()) {
-                    break;
-                }
-            }
-            joined.unwrap_or_default()
-        }
-        Clause::Or(parts) => parts.iter().fold(Membership::default(), |mut so_far, part| {
-            let next = evaluate(part, snapshot, moment);
-            so_far.matched |= next.matched;
-            so_far.cannot_tell |= next.cannot_tell;
-            so_far.cannot_tell -= &so_far.matched;
-            so_far
-        }),
-        Clause::Not(inner) => {
-            let inner = evaluate(inner, snapshot, moment);
-            let mut matched = all(snapshot);
-            matched -= inner.matched;
-            matched -= &inner.cannot_tell;
-            Membership { matched, cannot_tell: inner.cannot_tell }
-        }
-        Clause::Test(test) => one(test, snapshot, moment),
-        Clause::Absent(test) => {
-            let present = one(test, snapshot, moment);
-            let mut matched = all(snapshot);
-            matched -= present.matched;
-            matched -= &present.cannot_tell;
-            Membership { matched, cannot_tell: present.cannot_tell }
-        }
-        Clause::SameElement { tokens, inner, .. } => same_element(tokens, inner, snapshot, moment),
-        Clause::Free(test) => free(test, snapshot, moment),
+    /// What was not read and would be needed to tell about a row; empty where it can be told.
+    pub fn gaps(&self, snapshot: &Snapshot, row: u32, moment: &Moment<'_>) -> Vec<Gap> {
+        View { snapshot, moment, row: Some(row) }.waiting(&self.clause).1.into_keys().collect()
     }
-}
 
-fn and(a: Membership, b: &Membership) -> Membership {
-    let possible_b = &b.matched | &b.cannot_tell;
-    let mut possible = a.matched.clone();
-    possible |= a.cannot_tell;
-    possible &= possible_b;
-    let mut matched = a.matched;
-    matched &= &b.matched;
-    possible -= &matched;
-    Membership { matched, cannot_tell: possible }
-}
-
-/// Dictionary codes that pass.
-fn codes(token: TokenId, matcher: &Matcher, snapshot: &Snapshot, moment: &Moment) -> RoaringBitmap {
-    let column = snapshot.column(token);
-    let matcher = matcher.at(moment.now);
-    (0..column.codes()).filter(|c| column.value(*c).is_some_and(|v| matcher.matches(&v))).collect()
-}
-
-fn one(test: &TokenTest, snapshot: &Snapshot, moment: &Moment) -> Membership {
-    if test.token == ids::TAGS_NAME {
-        return moment.tags.map(|tags| tags.matching(|name| test.matcher.matches_text(name))).unwrap_or_default();
+    /// The rows about which it cannot be told, by what was not read. A row may wait for several gaps.
+    pub fn gap_rows(&self, snapshot: &Snapshot, moment: &Moment<'_>) -> Vec<(Gap, RoaringBitmap)> {
+        View { snapshot, moment, row: None }.waiting(&self.clause).1.into_iter().collect()
     }
-    let column = snapshot.column(test.token);
-    let matched = match test.matcher {
-        Matcher::Present => column.present(),
-        _ => column.rows_with(&codes(test.token, &test.matcher, snapshot, moment)),
-    };
-    Membership { matched, cannot_tell: column.unread() }
 }
 
 impl Matcher {
     pub(super) fn matches_text(&self, text: &str) -> bool {
-        self.matches(&crate::inventory::snapshot::ValueRef::Str(text))
+        self.matches(&ValueRef::Str(text))
     }
 }
 
-/// Text tokens that free text searches: all but tag names and vulnerability titles. query-language.md 5.4.
+/// Tokens that free text searches: all but tag names and vulnerability titles. query-language.md 5.4.
 fn searched() -> impl Iterator<Item = TokenId> {
     catalogue::all_ids().filter(|id| {
         let token = catalogue::token(*id);
@@ -119,92 +53,226 @@ fn searched() -> impl Iterator<Item = TokenId> {
     })
 }
 
-fn free(test: &TokenTest, snapshot: &Snapshot, moment: &Moment) -> Membership {
-    let mut matched = RoaringBitmap::new();
-    for token in searched() {
-        matched |= snapshot.column(token).rows_with(&codes(token, &test.matcher, snapshot, moment));
-    }
-    Membership { matched, cannot_tell: RoaringBitmap::new() }
+/// The same without scan results: that nothing was scanned yet does not make every search uncertain.
+fn searched_in_inventory() -> impl Iterator<Item = TokenId> {
+    searched().filter(|id| !catalogue::token(*id).needs.contains(&Kind::Results))
 }
 
-/// The tests inside a group with the codes that pass each.
-struct Inner<'a> {
-    snapshot: &'a Snapshot,
-    /// Codes that pass, by the test's address within the clause: tests are visited in one fixed order.
-    passing: Vec<RoaringBitmap>,
+/// What is asked: all rows, or one.
+pub(super) struct View<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) moment: &'a Moment<'a>,
+    pub(super) row: Option<u32>,
 }
 
-fn same_element(tokens: &[TokenId], inner: &Clause, snapshot: &Snapshot, moment: &Moment) -> Membership {
-    let mut passing = Vec::new();
-    prepare(inner, snapshot, moment, &mut passing);
-    let inner_state = Inner { snapshot, passing };
-    let mut candidates = RoaringBitmap::new();
-    let mut cannot_tell = RoaringBitmap::new();
-    for token in tokens {
-        let column = snapshot.column(*token);
-        candidates |= column.present();
-        cannot_tell |= column.unread();
+impl View<'_> {
+    /// The answer about the one row; `Out` where there is none.
+    pub(super) fn truth(&self, clause: &Clause) -> Truth {
+        self.row.map_or(Truth::Out, |row| self.evaluate(clause).of(row))
     }
-    let matched: RoaringBitmap = candidates
-        .iter()
-        .filter(|row| {
-            let mut elements: Vec<u16> =
-                tokens.iter().flat_map(|t| snapshot.column(*t).cells(*row).map(|c| c.element)).collect();
-            elements.sort_unstable();
-            elements.dedup();
-            elements.iter().any(|e| element_passes(inner, &inner_state, *row, *e, &mut 0))
-        })
-        .collect();
+
+    fn all(&self) -> RoaringBitmap {
+        let mut rows = RoaringBitmap::new();
+        match self.row {
+            Some(row) => rows.insert(row),
+            None => rows.insert_range(0..self.snapshot.len()) > 0,
+        };
+        rows
+    }
+
+    fn cut(&self, rows: RoaringBitmap) -> RoaringBitmap {
+        match self.row {
+            Some(row) => rows.contains(row).then_some(row).into_iter().collect(),
+            None => rows,
+        }
+    }
+
+    pub(super) fn evaluate(&self, clause: &Clause) -> Membership {
+        match clause {
+            Clause::And(parts) => {
+                let mut joined: Option<Membership> = None;
+                for part in parts {
+                    let next = self.evaluate(part);
+                    let so_far = joined.map_or(next.clone(), |j| and(&j, &next));
+                    let decided = so_far.matched.is_empty() && so_far.cannot_tell.is_empty();
+                    joined = Some(so_far);
+                    if decided {
+                        break;
+                    }
+                }
+                joined.unwrap_or_default()
+            }
+            Clause::Or(parts) => parts.iter().fold(Membership::default(), |so_far, p| or(so_far, self.evaluate(p))),
+            Clause::Not(inner) => self.not(self.evaluate(inner)),
+            Clause::Test(test) => self.one(test),
+            Clause::Absent(test) => self.not(self.one(test)),
+            Clause::SameElement { tokens, inner, .. } if *tokens == [ids::TAGS_NAME] => {
+                self.moment.tags.map_or_else(Membership::default, |tags| {
+                    let found = tags.matching(|name| element::text_passes(inner, name));
+                    Membership { matched: self.cut(found.matched), cannot_tell: self.cut(found.cannot_tell) }
+                })
+            }
+            Clause::SameElement { tokens, inner, .. } => element::evaluate(self, tokens, inner),
+            Clause::Free(test) => self.free(test),
+        }
+    }
+
+    fn not(&self, inner: Membership) -> Membership {
+        let mut matched = self.all();
+        matched -= inner.matched;
+        matched -= &inner.cannot_tell;
+        Membership { matched, cannot_tell: inner.cannot_tell }
+    }
+
+    /// Dictionary codes that pass; of one row only its own are looked at.
+    pub(super) fn codes(&self, token: TokenId, matcher: &Matcher) -> RoaringBitmap {
+        let column = self.snapshot.column(token);
+        let matcher = matcher.at(self.moment.now);
+        let passes = |code: &u32| column.value(*code).is_some_and(|v| matcher.matches(&v));
+        match self.row {
+            Some(row) => column.cells(row).map(|c| c.code).filter(passes).collect(),
+            None => {
+                let codes: Vec<u32> = (0..column.codes()).filter(passes).collect();
+                RoaringBitmap::from_sorted_iter(codes).unwrap_or_default()
+            }
+        }
+    }
+
+    /// Rows that have any of the codes.
+    pub(super) fn rows_with(&self, token: TokenId, codes: &RoaringBitmap) -> RoaringBitmap {
+        let column = self.snapshot.column(token);
+        match self.row {
+            Some(row) => column.cells(row).any(|c| codes.contains(c.code)).then_some(row).into_iter().collect(),
+            None => column.rows_with(codes),
+        }
+    }
+
+    pub(super) fn present(&self, token: TokenId) -> RoaringBitmap {
+        match self.row {
+            Some(row) => self.snapshot.column(token).cells(row).next().map(|_| row).into_iter().collect(),
+            None => self.snapshot.column(token).present(),
+        }
+    }
+
+    pub(super) fn unread(&self, token: TokenId) -> RoaringBitmap {
+        let column = self.snapshot.column(token);
+        match self.row {
+            Some(row) => (!column.gaps(row).is_empty()).then_some(row).into_iter().collect(),
+            None => column.unread(),
+        }
+    }
+
+    fn one(&self, test: &TokenTest) -> Membership {
+        if test.token == ids::TAGS_NAME {
+            let found = self.moment.tags.map(|tags| tags.matching(|name| test.matcher.matches_text(name)));
+            let found = found.unwrap_or_default();
+            return Membership { matched: self.cut(found.matched), cannot_tell: self.cut(found.cannot_tell) };
+        }
+        let matched = match test.matcher {
+            Matcher::Present => self.present(test.token),
+            _ => self.rows_with(test.token, &self.codes(test.token, &test.matcher)),
+        };
+        Membership { matched, cannot_tell: self.unread(test.token) }
+    }
+
+    fn free(&self, test: &TokenTest) -> Membership {
+        let mut matched = RoaringBitmap::new();
+        for token in searched() {
+            matched |= self.rows_with(token, &self.codes(token, &test.matcher));
+        }
+        let mut cannot_tell = RoaringBitmap::new();
+        searched_in_inventory().for_each(|token| cannot_tell |= self.unread(token));
+        cannot_tell -= &matched;
+        Membership { matched, cannot_tell }
+    }
+
+    /// A clause's answer, and which gaps its uncertain rows wait for: only those of parts that leave the answer open.
+    pub(super) fn waiting(&self, clause: &Clause) -> (Membership, Waiting) {
+        let mut waiting = Waiting::new();
+        let answer = match clause {
+            Clause::And(parts) | Clause::Or(parts) => {
+                let mut joined: Option<Membership> = None;
+                for part in parts {
+                    let (next, more) = self.waiting(part);
+                    merge(&mut waiting, more);
+                    joined = Some(match (joined, clause) {
+                        (None, _) => next,
+                        (Some(so_far), Clause::And(_)) => and(&so_far, &next),
+                        (Some(so_far), _) => or(so_far, next),
+                    });
+                }
+                joined.unwrap_or_default()
+            }
+            Clause::Not(inner) => {
+                let (inner, more) = self.waiting(inner);
+                waiting = more;
+                self.not(inner)
+            }
+            Clause::Test(test) | Clause::Absent(test) => {
+                let answer = self.evaluate(clause);
+                match self.moment.tags {
+                    Some(tags) if test.token == ids::TAGS_NAME => {
+                        merge(&mut waiting, tags.waiting(|name| test.matcher.matches_text(name)));
+                    }
+                    _ => self.column_gaps(test.token, &answer, &mut waiting),
+                }
+                answer
+            }
+            Clause::SameElement { tokens, inner, .. } => {
+                let answer = self.evaluate(clause);
+                match self.moment.tags {
+                    Some(tags) if *tokens == [ids::TAGS_NAME] => {
+                        merge(&mut waiting, tags.waiting(|name| element::text_passes(inner, name)));
+                    }
+                    _ => tokens.iter().for_each(|t| self.column_gaps(*t, &answer, &mut waiting)),
+                }
+                answer
+            }
+            Clause::Free(_) => {
+                let answer = self.evaluate(clause);
+                searched_in_inventory().for_each(|t| self.column_gaps(t, &answer, &mut waiting));
+                answer
+            }
+        };
+        waiting.values_mut().for_each(|rows| *rows &= &answer.cannot_tell);
+        waiting.retain(|_, rows| !rows.is_empty());
+        (answer, waiting)
+    }
+
+    fn column_gaps(&self, token: TokenId, answer: &Membership, waiting: &mut Waiting) {
+        if answer.cannot_tell.is_empty() {
+            return;
+        }
+        let column = self.snapshot.column(token);
+        match self.row {
+            Some(row) => {
+                merge(waiting, column.gaps(row).into_iter().map(|g| (g, [row].into_iter().collect())).collect())
+            }
+            None => merge(waiting, column.gap_rows().into_iter().collect()),
+        }
+    }
+}
+
+fn merge(waiting: &mut Waiting, more: Waiting) {
+    for (gap, rows) in more {
+        *waiting.entry(gap).or_default() |= rows;
+    }
+}
+
+fn and(a: &Membership, b: &Membership) -> Membership {
+    let matched = &a.matched & &b.matched;
+    if a.cannot_tell.is_empty() && b.cannot_tell.is_empty() {
+        return Membership { matched, cannot_tell: RoaringBitmap::new() };
+    }
+    let mut possible = &a.matched | &a.cannot_tell;
+    possible &= &b.matched | &b.cannot_tell;
+    possible -= &matched;
+    Membership { matched, cannot_tell: possible }
+}
+
+fn or(a: Membership, b: Membership) -> Membership {
+    let matched = a.matched | b.matched;
+    let mut cannot_tell = a.cannot_tell | b.cannot_tell;
     cannot_tell -= &matched;
     Membership { matched, cannot_tell }
-}
-
-fn prepare(clause: &Clause, snapshot: &Snapshot, moment: &Moment, passing: &mut Vec<RoaringBitmap>) {
-    match clause {
-        Clause::And(parts) | Clause::Or(parts) => parts.iter().for_each(|p| prepare(p, snapshot, moment, passing)),
-        Clause::Not(inner) | Clause::SameElement { inner, .. } => prepare(inner, snapshot, moment, passing),
-        Clause::Test(test) | Clause::Absent(test) | Clause::Free(test) => {
-            passing.push(codes(test.token, &test.matcher, snapshot, moment));
-        }
-    }
-}
-
-/// Whether one element of one row passes. `at` counts tests in the order that [`prepare`] met them, so every branch is
-/// walked, whatever the outcome.
-fn element_passes(clause: &Clause, state: &Inner<'_>, row: u32, element: u16, at: &mut usize) -> bool {
-    match clause {
-        Clause::And(parts) => parts.iter().fold(true, |ok, p| element_passes(p, state, row, element, at) && ok),
-        Clause::Or(parts) => parts.iter().fold(false, |ok, p| element_passes(p, state, row, element, at) || ok),
-        Clause::Not(inner) => !element_passes(inner, state, row, element, at),
-        Clause::SameElement { inner, .. } => element_passes(inner, state, row, element, at),
-        Clause::Test(test) | Clause::Absent(test) | Clause::Free(test) => {
-            let passing = state.passing.get(*at);
-            *at += 1;
-            let found = state
-                .snapshot
-                .column(test.token)
-                .cells(row)
-                .any(|cell| cell.element == element && passing.is_some_and(|p| p.contains(cell.code)));
-            found != matches!(clause, Clause::Absent(_))
-        }
-    }
-}
-
-fn collect_gaps(clause: &Clause, snapshot: &Snapshot, row: u32, moment: &Moment, gaps: &mut Vec<Gap>) {
-    match clause {
-        Clause::And(parts) | Clause::Or(parts) => {
-            parts.iter().for_each(|p| collect_gaps(p, snapshot, row, moment, gaps));
-        }
-        Clause::Not(inner) => collect_gaps(inner, snapshot, row, moment, gaps),
-        Clause::Test(test) | Clause::Absent(test) => match moment.tags {
-            Some(tags) if test.token == ids::TAGS_NAME => {
-                gaps.extend(tags.gaps(row, |name| test.matcher.matches_text(name)));
-            }
-            _ => gaps.extend(snapshot.column(test.token).gaps(row)),
-        },
-        Clause::SameElement { tokens, .. } => {
-            tokens.iter().for_each(|t| gaps.extend(snapshot.column(*t).gaps(row)));
-        }
-        Clause::Free(_) => {}
-    }
 }

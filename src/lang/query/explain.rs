@@ -1,10 +1,13 @@
 //! Why a row matches or not: the clauses with the values seen, and the smallest change that would turn the answer.
 
-use super::evaluate::evaluate;
-use super::facts::seen;
+use std::collections::BTreeMap;
+
+use super::evaluate::View;
+use super::facts::{seen, text};
+use super::matcher::Matcher;
 use super::predicate::{Clause, Moment, Predicate, TokenTest, Truth};
 use crate::base::source::Span;
-use crate::inventory::catalogue;
+use crate::inventory::catalogue::{self, ids};
 use crate::inventory::snapshot::Snapshot;
 
 /// One clause's verdict.
@@ -28,14 +31,15 @@ impl Predicate {
         explain(&self.clause, snapshot, row, moment)
     }
 
-    /// The fewest facts that would have to be otherwise for the row to match; empty where it matches already.
-    pub fn smallest_change(&self, snapshot: &Snapshot, row: u32, moment: &Moment) -> Vec<String> {
-        flips(&self.clause, true, snapshot, row, moment)
+    /// The fewest facts that would have to be otherwise for the row to match, each as the end of a sentence that
+    /// begins "it would match if": `` `azure.vm.state` were RUNNING ``. Empty where it matches already.
+    pub fn smallest_change(&self, snapshot: &Snapshot, row: u32, moment: &Moment<'_>) -> Vec<String> {
+        flips(&self.clause, true, &View { snapshot, moment, row: Some(row) })
     }
 }
 
 fn truth(clause: &Clause, snapshot: &Snapshot, row: u32, moment: &Moment) -> Truth {
-    evaluate(clause, snapshot, moment).of(row)
+    View { snapshot, moment, row: Some(row) }.truth(clause)
 }
 
 fn explain(clause: &Clause, snapshot: &Snapshot, row: u32, moment: &Moment) -> Explanation {
@@ -62,7 +66,7 @@ fn explain(clause: &Clause, snapshot: &Snapshot, row: u32, moment: &Moment) -> E
             text: text.clone(),
             span: Some(*span),
             truth: answer,
-            seen: elements(tokens, snapshot, row),
+            seen: elements(tokens, snapshot, row, moment),
             parts: Vec::new(),
         },
         Clause::Free(test) => Explanation {
@@ -82,54 +86,95 @@ fn facts(test: &TokenTest, snapshot: &Snapshot, row: u32, moment: &Moment) -> Ve
     if !values.is_empty() {
         return vec![format!("{name}: {}", values.join(", "))];
     }
-    let gaps = snapshot.column(test.token).gaps(row);
+    let gaps = match moment.tags {
+        Some(tags) if test.token == ids::TAGS_NAME => tags.gaps(row, |name| test.matcher.matches_text(name)),
+        _ => snapshot.column(test.token).gaps(row),
+    };
     if gaps.is_empty() {
         return vec![format!("{name} is null")];
     }
     gaps.iter().map(|g| format!("{name} was not read ({} {})", g.partition, g.cause)).collect()
 }
 
-/// The elements of a group, `key=env value=prod`.
-fn elements(tokens: &[catalogue::TokenId], snapshot: &Snapshot, row: u32) -> Vec<String> {
-    let mut by_element: std::collections::BTreeMap<u16, Vec<String>> = std::collections::BTreeMap::new();
+/// The elements of a group, `key=env value=prod`; where a part was not read, the gap.
+fn elements(tokens: &[catalogue::TokenId], snapshot: &Snapshot, row: u32, moment: &Moment<'_>) -> Vec<String> {
+    if *tokens == [ids::TAGS_NAME] {
+        return seen(snapshot, row, ids::TAGS_NAME, moment).into_iter().map(|n| format!("name={n}")).collect();
+    }
+    let mut by_element: BTreeMap<u16, Vec<String>> = BTreeMap::new();
+    let mut gaps: Vec<String> = Vec::new();
     for token in tokens {
         let column = snapshot.column(*token);
-        let short = catalogue::token(*token).name.rsplit('.').next().unwrap_or("");
+        let name = catalogue::token(*token).name;
+        let short = name.rsplit('.').next().unwrap_or("");
         for cell in column.cells(row) {
             if let Some(value) = column.value(cell.code) {
-                by_element.entry(cell.element).or_default().push(format!("{short}={}", super::facts::text(&value)));
+                by_element.entry(cell.element).or_default().push(format!("{short}={}", text(&value)));
             }
         }
+        gaps.extend(column.gaps(row).iter().map(|g| format!("{name} was not read ({} {})", g.partition, g.cause)));
     }
-    by_element.into_values().map(|parts| parts.join(" ")).collect()
+    by_element.into_values().map(|parts| parts.join(" ")).chain(gaps).collect()
 }
 
 /// The leaf changes that would give `wanted`: all failing operands of an `and`, the cheapest one of an `or`.
-fn flips(clause: &Clause, wanted: bool, snapshot: &Snapshot, row: u32, moment: &Moment) -> Vec<String> {
-    let already = match truth(clause, snapshot, row, moment) {
-        Truth::In => wanted,
-        Truth::Out => !wanted,
-        Truth::CannotTell => false,
+fn flips(clause: &Clause, wanted: bool, view: &View<'_>) -> Vec<String> {
+    let unread = match view.truth(clause) {
+        Truth::In if wanted => return Vec::new(),
+        Truth::Out if !wanted => return Vec::new(),
+        Truth::In | Truth::Out => "",
+        Truth::CannotTell => " (it was not read)",
     };
-    if already {
-        return Vec::new();
-    }
-    let each = |parts: &[Clause]| -> Vec<Vec<String>> {
-        parts.iter().map(|p| flips(p, wanted, snapshot, row, moment)).collect()
-    };
+    let each = |parts: &[Clause]| -> Vec<Vec<String>> { parts.iter().map(|p| flips(p, wanted, view)).collect() };
     match (clause, wanted) {
-        (Clause::And(parts), true) | (Clause::Or(parts), false) => each(parts).concat(),
+        (Clause::And(parts), true) | (Clause::Or(parts), false) => {
+            let mut all: Vec<String> = Vec::new();
+            for fact in each(parts).concat() {
+                if !all.contains(&fact) {
+                    all.push(fact);
+                }
+            }
+            all
+        }
         (Clause::And(parts), false) | (Clause::Or(parts), true) => {
             each(parts).into_iter().filter(|f| !f.is_empty()).min_by_key(Vec::len).unwrap_or_default()
         }
-        (Clause::Not(inner), wanted) => flips(inner, !wanted, snapshot, row, moment),
-        (Clause::Test(test), true) => vec![format!("`{}` held", test.text)],
-        (Clause::Test(test), false) => vec![format!("`{}` did not hold", test.text)],
-        (Clause::Absent(test), true) => vec![format!("`{}` had no value", catalogue::token(test.token).name)],
-        (Clause::Absent(test), false) => vec![format!("`{}` had a value", catalogue::token(test.token).name)],
-        (Clause::SameElement { text, .. }, true) => vec![format!("`{text}` held")],
-        (Clause::SameElement { text, .. }, false) => vec![format!("`{text}` did not hold")],
-        (Clause::Free(test), _) => vec![format!("the text `{}` were found", test.text)],
+        (Clause::Not(inner), wanted) => flips(inner, !wanted, view),
+        (Clause::Test(test), wanted) => vec![format!("{}{unread}", fact(test, wanted))],
+        (Clause::Absent(test), wanted) => vec![format!("{}{unread}", presence(test, !wanted))],
+        (Clause::SameElement { text, .. }, wanted) => {
+            let (group, tests) = text.split_once(": ").unwrap_or((text, ""));
+            let which = if wanted { "one element" } else { "no element" };
+            vec![format!("{which} of `{group}` passed {tests}{unread}")]
+        }
+        (Clause::Free(test), true) => vec![format!("{} stood in any of its texts{unread}", test.text)],
+        (Clause::Free(test), false) => vec![format!("{} stood in none of its texts{unread}", test.text)],
+    }
+}
+
+fn presence(test: &TokenTest, wanted: bool) -> String {
+    let name = catalogue::token(test.token).name;
+    if wanted { format!("`{name}` had a value") } else { format!("`{name}` had no value") }
+}
+
+/// A test as a fact to wish for: `` `openPorts.port` had a value > 1024 ``, `` `azure.vm.state` were not RUNNING ``.
+fn fact(test: &TokenTest, wanted: bool) -> String {
+    if test.matcher == Matcher::Present {
+        return presence(test, wanted);
+    }
+    let token = catalogue::token(test.token);
+    let what = test.text.strip_prefix(token.name).unwrap_or(&test.text);
+    let (is_value, what) = match what.strip_prefix(": ") {
+        Some(value) => (!value.starts_with(['[', '(']), value),
+        None => (what.starts_with(" ="), what.trim_start().trim_start_matches("= ")),
+    };
+    let compares = what.starts_with(['>', '<']);
+    let verb = if is_value || compares { "were" } else { "were in" };
+    match (token.many, wanted) {
+        (false, true) => format!("`{}` {verb} {what}", token.name),
+        (false, false) => format!("`{}` {} {what}", token.name, verb.replace("were", "were not")),
+        (true, true) => format!("one value of `{}` {verb} {what}", token.name),
+        (true, false) => format!("no value of `{}` {verb} {what}", token.name),
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-use super::date::When;
+use super::date::{When, moments};
 use super::words::{Glob, contains_phrase};
 use crate::base::addr_set::AddrRange;
 use crate::inventory::snapshot::ValueRef;
@@ -75,6 +75,19 @@ impl Matcher {
             }
             Self::AnyOf(parts) => Self::AnyOf(parts.iter().map(|p| p.at(now)).collect()),
             other => other.clone(),
+        }
+    }
+
+    /// For a range: whether no value can lie in it, whatever `now` is.
+    pub(super) fn is_empty_range(&self) -> bool {
+        match self {
+            Self::Number { low, high } => low > high,
+            Self::AnyOf(parts) => parts.is_empty(),
+            Self::Date { .. } => moments().all(|now| match self.at(now) {
+                Self::Micros { low, high } => low >= high,
+                _ => false,
+            }),
+            _ => false,
         }
     }
 

@@ -2,6 +2,7 @@
 
 pub mod check;
 mod date;
+mod element;
 mod evaluate;
 pub mod explain;
 pub mod facts;

@@ -89,6 +89,34 @@ pub enum Truth {
     CannotTell,
 }
 
+impl Truth {
+    /// Kleene's `and`: out beats cannot tell beats in.
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Out, _) | (_, Self::Out) => Self::Out,
+            (Self::In, Self::In) => Self::In,
+            _ => Self::CannotTell,
+        }
+    }
+
+    /// Kleene's `or`: in beats cannot tell beats out.
+    pub fn or(self, other: Self) -> Self {
+        !((!self).and(!other))
+    }
+}
+
+impl std::ops::Not for Truth {
+    type Output = Self;
+
+    fn not(self) -> Self {
+        match self {
+            Self::In => Self::Out,
+            Self::Out => Self::In,
+            Self::CannotTell => Self::CannotTell,
+        }
+    }
+}
+
 impl Membership {
     /// One row's answer.
     pub fn of(&self, row: u32) -> Truth {

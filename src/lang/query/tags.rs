@@ -1,14 +1,15 @@
 //! Which assets have which tags: static tags by id, dynamic tags by query, chained ones after those they refer to.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use roaring::RoaringBitmap;
 
+use super::evaluate::Waiting;
 use super::predicate::{Membership, Moment};
-use crate::inventory::catalogue::ids;
 use crate::inventory::partition::Gap;
-use crate::inventory::snapshot::{Snapshot, ValueRef};
+use crate::inventory::snapshot::Snapshot;
 use crate::lang::job::{Tag, TagRule};
 
 /// The tags of a workspace over one snapshot.
@@ -16,8 +17,8 @@ use crate::lang::job::{Tag, TagRule};
 pub struct TagMembership {
     names: Vec<Arc<str>>,
     members: Vec<Membership>,
-    /// What each tag's unread rows wait for.
-    gaps: Vec<Vec<(u32, Vec<Gap>)>>,
+    /// What each tag's uncertain rows wait for.
+    waiting: Vec<Waiting>,
 }
 
 impl TagMembership {
@@ -25,31 +26,25 @@ impl TagMembership {
     pub fn assign(tags: &[Tag], snapshot: &Snapshot, now: Timestamp) -> Self {
         let mut assigned = Self::default();
         for tag in tags {
-            let (members, gaps) = match &tag.rule {
+            let (members, waiting) = match &tag.rule {
                 TagRule::Static { assets } => {
                     let matched = assets.iter().filter_map(|id| snapshot.row_of(id)).collect();
-                    (Membership { matched, ..Membership::default() }, Vec::new())
+                    (Membership { matched, ..Membership::default() }, Waiting::new())
                 }
-                TagRule::Dynamic { query, provider } => {
+                // A provider scope is part of the checked query.
+                TagRule::Dynamic { query, .. } => {
                     let moment = Moment { now, tags: Some(&assigned) };
-                    let mut members = query.evaluate(snapshot, &moment);
-                    if let Some(provider) = provider {
-                        // A provider-scoped tag has its provider as an implicit conjunct. query-language.md 4.
-                        let column = snapshot.column(ids::PROVIDER);
-                        let code =
-                            (0..column.codes()).filter(|c| column.value(*c) == Some(ValueRef::Str(provider.as_str())));
-                        let rows = column.rows_with(&code.collect());
-                        members.matched &= &rows;
-                        members.cannot_tell &= &rows;
-                    }
-                    let unsure = members.cannot_tell.iter();
-                    let gaps = unsure.map(|row| (row, query.gaps(snapshot, row, &moment))).collect();
-                    (members, gaps)
+                    let members = query.evaluate(snapshot, &moment);
+                    let waiting = match members.cannot_tell.is_empty() {
+                        true => Waiting::new(),
+                        false => query.gap_rows(snapshot, &moment).into_iter().collect(),
+                    };
+                    (members, waiting)
                 }
             };
             assigned.names.push(tag.name.value.as_str().into());
             assigned.members.push(members);
-            assigned.gaps.push(gaps);
+            assigned.waiting.push(waiting);
         }
         assigned
     }
@@ -87,9 +82,20 @@ impl TagMembership {
 
     /// Why it cannot be told whether a row has a tag whose name passes.
     pub fn gaps(&self, row: u32, passes: impl Fn(&str) -> bool) -> Vec<Gap> {
-        let chosen = self.names.iter().zip(&self.gaps).filter(|(name, _)| passes(name));
-        chosen
-            .flat_map(|(_, gaps)| gaps.iter().filter(|(r, _)| *r == row).flat_map(|(_, g)| g.iter().cloned()))
-            .collect()
+        let chosen = self.names.iter().zip(&self.waiting).filter(|(name, _)| passes(name));
+        let waiting = chosen.flat_map(|(_, waiting)| waiting).filter(|(_, rows)| rows.contains(row));
+        let gaps: BTreeSet<&Gap> = waiting.map(|(gap, _)| gap).collect();
+        gaps.into_iter().cloned().collect()
+    }
+
+    /// The uncertain rows of all tags whose name passes, by gap.
+    pub(super) fn waiting(&self, passes: impl Fn(&str) -> bool) -> Waiting {
+        let mut all = Waiting::new();
+        for (_, waiting) in self.names.iter().zip(&self.waiting).filter(|(name, _)| passes(name)) {
+            for (gap, rows) in waiting {
+                *all.entry(gap.clone()).or_default() |= rows;
+            }
+        }
+        all
     }
 }

@@ -19,12 +19,8 @@ impl Checker<'_, '_> {
         if value.quote == Quote::Bare
             && let Some(name) = value.text.strip_prefix('@')
         {
-            let Some(values) = (self.scope.values)(name) else {
-                let help = did_you_mean(name, self.scope.let_names.iter().copied())
-                    .unwrap_or_else(|| "define it with `let NAME = VALUE`".into());
-                return self.fail("P0114", format!("there is no value named `{name}`"), value.span, help);
-            };
-            return match values {
+            let values = self.expand_values(name, value.span)?;
+            return match values.as_slice() {
                 [one] => self.value(token, one),
                 several => self.any_of(token, several, value.span),
             };
@@ -118,13 +114,30 @@ impl Checker<'_, '_> {
                 "P0105",
                 format!("`{}` is not a whole number", value.text),
                 value.span,
-                "write a number such as 443",
+                match value.wildcards.is_empty() {
+                    true => "write a number such as 443",
+                    false => "a number takes no wildcard, except `*` alone for any; write a range such as [80 .. 89]",
+                },
             ),
         }
     }
 
     fn date(&mut self, value: &Scalar) -> Option<When> {
         let read = When::read(&value.text);
+        if let Some(When::Now { shifts, .. }) = &read {
+            if read.as_ref().is_some_and(|w| !w.is_in_calendar()) {
+                let message = format!("`{}` lies outside the calendar", value.text);
+                return self.fail("P0106", message, value.span, "years 0 to 9999 can be written");
+            }
+            let units: Vec<char> = shifts.iter().map(|(_, unit)| *unit).collect();
+            if units.contains(&'m') && units.iter().any(|u| "dwMy".contains(*u)) {
+                let message = "`m` is minutes; months are `M`";
+                self.found.push(
+                    Diagnostic::advice("P0126", message, value.span, "minutes beside days or longer")
+                        .help("units are s m h d w M y"),
+                );
+            }
+        }
         if read.is_none() {
             self.fail::<()>(
                 "P0106",
@@ -152,6 +165,7 @@ impl Checker<'_, '_> {
             let (Ok(addr), Ok(prefix)) = (addr.parse::<IpAddr>(), prefix.parse::<u32>()) else {
                 return bad(self, format!("`{text}` is not a network"));
             };
+            let (addr, prefix) = unmapped(addr, prefix);
             return match AddrRange::network(addr, prefix) {
                 Ok(range) => {
                     if range.first != addr.to_canonical() {
@@ -226,15 +240,26 @@ impl Checker<'_, '_> {
             return None;
         }
         let (low, high) = (low.flatten(), high.flatten());
-        if reversed(low.as_ref(), high.as_ref()) {
-            return self.fail(
-                "P0109",
-                "the range is empty: its ends are reversed".into(),
-                span,
-                "write the lower end first",
-            );
+        if let (Some(End::Ip(a)), Some(End::Ip(b))) = (&low, &high)
+            && a.is_ipv6() != b.is_ipv6()
+        {
+            let message = "one end of the range is IPv4 and the other IPv6".into();
+            return self.fail("P0109", message, span, "write a range for each");
         }
-        Some(between(catalogue::token(token).ty, low.map(|e| (e, inclusive)), high.map(|e| (e, inclusive))))
+        let matcher = between(catalogue::token(token).ty, low.map(|e| (e, inclusive)), high.map(|e| (e, inclusive)));
+        if !matcher.is_empty_range() {
+            return Some(matcher);
+        }
+        let closed = ends.0.zip(ends.1).is_some_and(|(a, b)| a.text == b.text);
+        let (message, help) = match (inclusive, closed) {
+            (false, true) => ("the range is empty: round brackets leave its ends out", "write square brackets"),
+            (true, _) => ("the range is empty: its ends are reversed", "write the lower end first"),
+            (false, false) => (
+                "the range is empty: nothing lies between its ends",
+                "write the lower end first; square brackets keep the ends",
+            ),
+        };
+        self.fail("P0109", message.into(), span, help)
     }
 
     /// `> value` and its kin; `!=` is handled by the caller.
@@ -282,19 +307,6 @@ enum End {
     Ip(IpAddr),
 }
 
-fn reversed(low: Option<&End>, high: Option<&End>) -> bool {
-    match (low, high) {
-        (Some(End::Number(a)), Some(End::Number(b))) => a > b,
-        (Some(End::Ip(a)), Some(End::Ip(b))) => a.is_ipv6() != b.is_ipv6() || a > b,
-        (Some(End::Date(a)), Some(End::Date(b))) => {
-            let now = jiff::Timestamp::UNIX_EPOCH;
-            let comparable = matches!(a, When::Now { .. }) == matches!(b, When::Now { .. });
-            comparable && a.range(now).0 > b.range(now).0
-        }
-        _ => false,
-    }
-}
-
 fn between(ty: TokenType, low: Option<(End, bool)>, high: Option<(End, bool)>) -> Matcher {
     match ty {
         TokenType::Number => {
@@ -331,6 +343,7 @@ fn between(ty: TokenType, low: Option<(End, bool)>, high: Option<(End, bool)>) -
             let first = low.as_ref().map_or(least, |(e, own)| bits(e).saturating_add(u128::from(!own)));
             let last = high.as_ref().map_or(most, |(e, own)| bits(e).saturating_sub(u128::from(!own)));
             if first > last {
+                // Nothing lies between; `range` says so.
                 return Matcher::AnyOf(Vec::new());
             }
             let addr =
@@ -357,10 +370,22 @@ fn keyword(value: &Scalar) -> Matcher {
     }
 }
 
+/// `::ffff:10.0.0.0/104` is `10.0.0.0/8`.
+fn unmapped(addr: IpAddr, prefix: u32) -> (IpAddr, u32) {
+    match (addr.to_canonical(), prefix.checked_sub(96)) {
+        (v4 @ IpAddr::V4(_), Some(prefix)) if addr.is_ipv6() => (v4, prefix),
+        _ => (addr, prefix),
+    }
+}
+
+fn octet(text: &str) -> Option<u8> {
+    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
 /// `10.0.1.`, `10.0.1.*` and `10.*` as the network of their octets.
 fn octet_prefix(text: &str) -> Option<AddrRange> {
     let front = text.strip_suffix('*').unwrap_or(text).strip_suffix('.')?;
-    let octets: Vec<u8> = front.split('.').map(|o| o.parse().ok()).collect::<Option<_>>()?;
+    let octets: Vec<u8> = front.split('.').map(octet).collect::<Option<_>>()?;
     if octets.is_empty() || octets.len() > 3 {
         return None;
     }
