@@ -95,9 +95,9 @@ fn each_clause_gives_its_reason() {
     a2: identified=true , qualified=false state is TERMINATED | it would qualify if it were not terminated
     a3: identified=true , qualified=false region is not US East (N. Virginia) (us-east-1) | it would qualify if `regions` held us-east-2
     a4: identified=true , qualified=false EC2 Classic, not in a VPC | it would qualify if `platform` were ec2_classic
-    a5: identified=true , qualified=false has not any of the tags "Prod" | it would be included if `aws.tags: (key: env and value: prod)` held (tag "Prod")
+    a5: identified=true , qualified=false has not any of the tags "Prod" | it would be included if one element of `aws.tags` passed (key: env and value: prod) (tag "Prod")
     a6: identified=true , qualified=true , submitted=false not activated for VM | it would be submitted if it were activated for VM
-    a7: identified=true , qualified=false `where` does not hold | it would pass `where` if `aws.ec2.instanceType: t3.large` did not hold
+    a7: identified=true , qualified=false `where` does not hold | it would pass `where` if `aws.ec2.instanceType` were not t3.large
     a8: identified=true , qualified=true , submitted=true , target=false every address is excluded | it would be a target if one of its addresses were not excluded
     a9: identified=true , qualified=true , submitted=true , target=false no public name or address | it would be a target if it had a public address
     b1: identified=false it is no AWS asset of connector `c` | it would be identified if the scan named connector `other`

@@ -1,6 +1,7 @@
 //! Names: first the name, but only addresses that are ours; and the resolver against servers that misbehave.
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -289,6 +290,38 @@ fn forged_and_mangled_replies_are_not_believed() {
         assert!(answer.error.is_some() != answer.addresses.len().eq(&1), "{answer:?}");
     }
     assert_eq!(told(&answers[..1]), ["id.example.com: 192.0.2.1"]);
+}
+
+/// A reply that did not fit comes again over TCP; where nobody answers there, the name is not resolved by half.
+#[test]
+fn truncated_replies_are_asked_again_over_tcp() {
+    let stub = Stub::start(|_, kind, query| {
+        let half = [(AAAA, vec![0x20; 16])];
+        let mut cut = reply(query, 0, if kind == A { &[] } else { &half });
+        cut[2] |= 2;
+        vec![cut]
+    });
+    let alone = resolve(&stub, &["alone.example.com"]);
+    assert!(alone[0].addresses.is_empty() && alone[0].error.is_some(), "{alone:?}");
+    let listener = TcpListener::bind(stub.at).unwrap();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut length = [0; 2];
+        while stream.read_exact(&mut length).is_ok() {
+            let mut query = vec![0; u16::from_be_bytes(length).into()];
+            stream.read_exact(&mut query).unwrap();
+            let records: Vec<(u16, Vec<u8>)> = match question(&query).1 {
+                A => (0..60).map(|i| (A, vec![192, 0, 2, 100 + i])).collect(),
+                _ => Vec::new(),
+            };
+            let answer = reply(&query, 0, &records);
+            stream.write_all(&(answer.len() as u16).to_be_bytes()).unwrap();
+            stream.write_all(&answer).unwrap();
+        }
+    });
+    let answers = resolve(&stub, &["big.example.com"]);
+    server.join().unwrap();
+    assert_eq!(told(&answers), ["big.example.com: 192.0.2.100 192.0.2.101 192.0.2.102 192.0.2.103"]);
 }
 
 #[test]
