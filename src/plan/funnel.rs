@@ -38,17 +38,19 @@ struct Stop {
     reason: String,
     clause: Option<Span>,
     seen: Vec<String>,
+    /// Whether it stops because something was not read.
+    unsure: bool,
     gaps: Vec<Gap>,
 }
 
 impl Stop {
     fn new(reason: impl Into<String>, clause: Option<Span>) -> Self {
-        Self { reason: reason.into(), clause, seen: Vec::new(), gaps: Vec::new() }
+        Self { reason: reason.into(), clause, seen: Vec::new(), unsure: false, gaps: Vec::new() }
     }
 
     fn unsure(gaps: Vec<Gap>, clause: Option<Span>) -> Self {
         let reason = cannot_tell(&gaps);
-        Self { gaps, ..Self::new(reason, clause) }
+        Self { unsure: true, gaps, ..Self::new(reason, clause) }
     }
 }
 
@@ -127,7 +129,7 @@ impl<'a> Work<'a> {
     fn remove(&self, funnel: &mut Funnel, row: u32, stage: Stage, stop: Stop) {
         let asset = self.input.snapshot.asset(row);
         let id: Arc<str> = asset.map_or("", |a| a.id()).into();
-        if !stop.gaps.is_empty() {
+        if stop.unsure {
             funnel.cannot_tell.push(Arc::clone(&id));
             funnel.gaps.extend(stop.gaps);
         }

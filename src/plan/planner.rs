@@ -183,7 +183,8 @@ pub fn plan(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
     gaps.extend(addressed.unsure.iter().flat_map(|(_, g)| g.iter().cloned()));
     gaps.sort();
     gaps.dedup();
-    if input.job.targets.on_gap == OnGap::Fail && !gaps.is_empty() {
+    let unsure = !funnel.cannot_tell.is_empty() || !addressed.unsure.is_empty();
+    if input.job.targets.on_gap == OnGap::Fail && (unsure || !gaps.is_empty()) {
         return Err(PlanError::Gaps(gaps.iter().map(|g| format!("{} {}", g.partition, g.cause)).collect()));
     }
     if addressed.targets.len() > input.limits.targets {
