@@ -12,6 +12,7 @@ mod cli;
 mod connector;
 mod golden;
 mod lab;
+mod plan;
 mod query;
 mod syntax;
 mod tidy;

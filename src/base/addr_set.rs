@@ -54,8 +54,11 @@ impl AddrRange {
         Self { first: canonical(addr), last: canonical(addr) }
     }
 
-    /// A network; bits below the prefix are masked off.
+    /// A network; bits below the prefix are masked off. A network of IPv4-mapped addresses is the IPv4 network.
     pub fn network(addr: IpAddr, prefix: u32) -> Result<Self, AddrError> {
+        if let (IpAddr::V4(inner), IpAddr::V6(_), 96..=128) = (canonical(addr), addr, prefix) {
+            return Self::network(IpAddr::V4(inner), prefix - 96);
+        }
         let (width, family) = if addr.is_ipv6() { (128, "IPv6") } else { (32, "IPv4") };
         if prefix > width {
             return Err(AddrError::Prefix { prefix, family });
@@ -205,6 +208,13 @@ mod tests {
         assert!(s.contains("::ffff:192.0.2.1".parse().unwrap()));
         assert!(!s.contains("::ffff:192.0.3.1".parse().unwrap()));
         assert!(s.contains("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff".parse().unwrap()));
+    }
+
+    #[test]
+    fn mapped_networks_are_ipv4_networks() {
+        assert_eq!("::ffff:192.0.2.0/120".parse::<AddrRange>().unwrap().to_string(), "192.0.2.0/24");
+        assert!(set(&["::ffff:192.0.2.0/120"]).contains("192.0.2.7".parse().unwrap()));
+        assert!("::ffff:192.0.2.0/129".parse::<AddrRange>().is_err());
     }
 
     #[test]

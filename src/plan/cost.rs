@@ -18,16 +18,38 @@ pub fn pings(profile: &Profile) -> u64 {
         .sum()
 }
 
-/// The bound for so many targets.
-pub fn bound(profile: &Profile, probes: &ProbeSet, targets: u64) -> Cost {
+/// The bound for so many targets, the slowest of which a hook allows only `slowest` packets a second.
+pub fn bound(profile: &Profile, probes: &ProbeSet, targets: u64, slowest: Option<u32>) -> Cost {
+    if targets == 0 {
+        return Cost::default();
+    }
     let tries = 1 + u64::from(profile.retries);
     let probed = u64::from(probes.tcp.len()) + u64::from(probes.udp.len());
     let per_host_max = (pings(profile) + probed) * tries + NEIGHBOUR_TRIES;
     let packets_max = per_host_max.saturating_mul(targets);
-    let per_second = profile.rate.map_or(u64::from(u32::MAX), |r| u64::from(r.per_second));
-    Cost {
-        packets_max,
-        per_host_max: if targets == 0 { 0 } else { per_host_max },
-        seconds: packets_max.div_ceil(per_second),
+    let rate = profile.rate.map(|r| r.per_second);
+    let host_rate = [slowest, profile.per_host.map(|r| r.per_second)].into_iter().flatten().min();
+    let time = |packets: u64, rate: Option<u32>| packets.div_ceil(u64::from(rate.unwrap_or(u32::MAX)).max(1));
+    let seconds = time(packets_max, rate).max(time(per_host_max, host_rate));
+    Cost { packets_max, per_host_max, seconds }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::quantity::Rate;
+
+    #[test]
+    fn every_try_counts_and_the_slowest_host_decides_the_time() {
+        let mut profile = Profile::initial_options();
+        profile.ping = vec![Ping::Icmp, Ping::Tcp([80, 443].into_iter().collect())];
+        profile.retries = 2;
+        profile.rate = Some(Rate { per_second: 100 });
+        profile.per_host = None;
+        let probes = ProbeSet { tcp: (1..=7).collect(), udp: Default::default() };
+        let cost = bound(&profile, &probes, 10, None);
+        assert_eq!(cost, Cost { packets_max: 330, per_host_max: 33, seconds: 4 });
+        assert_eq!(bound(&profile, &probes, 10, Some(1)).seconds, 33);
+        assert_eq!(bound(&profile, &probes, 0, None), Cost::default());
     }
 }

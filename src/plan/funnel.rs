@@ -1,18 +1,20 @@
 //! Identified, qualified, submitted: each asset passes the same clauses in one order, and the first that stops it is
 //! its reason. Guide rules C10, E1 to E6, F3, F4, I3 to I6.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 
-use super::hook::HookError;
+use super::hook::{self, Narrowed};
 use super::plan::{Removal, Stage};
 use super::planner::{PlanError, PlanInput};
+use crate::base::progress::StopWish;
 use crate::base::source::{Location, Span};
 use crate::inventory::asset::{AddressScope, Provider};
 use crate::inventory::catalogue::{TokenId, ids, state, token};
 use crate::inventory::partition::Gap;
-use crate::inventory::region::region_by_code;
+use crate::inventory::region::{region_by_code, region_by_name};
 use crate::lang::job::{OnHookError, Platform, Quantifier, TagFilter};
 use crate::lang::query::facts::seen;
 use crate::lang::query::predicate::{Membership, Moment, Truth};
@@ -24,6 +26,8 @@ pub(super) struct Funnel {
     pub(super) qualified: u64,
     /// Rows, in snapshot order.
     pub(super) submitted: Vec<u32>,
+    /// What the hook said about them.
+    pub(super) narrowed: BTreeMap<u32, Narrowed>,
     pub(super) removed: Vec<Removal>,
     pub(super) cannot_tell: Vec<Arc<str>>,
     pub(super) gaps: Vec<Gap>,
@@ -34,18 +38,26 @@ struct Stop {
     reason: String,
     clause: Option<Span>,
     seen: Vec<String>,
+    /// Whether it stops because something was not read.
+    unsure: bool,
     gaps: Vec<Gap>,
 }
 
 impl Stop {
     fn new(reason: impl Into<String>, clause: Option<Span>) -> Self {
-        Self { reason: reason.into(), clause, seen: Vec::new(), gaps: Vec::new() }
+        Self { reason: reason.into(), clause, seen: Vec::new(), unsure: false, gaps: Vec::new() }
     }
 
     fn unsure(gaps: Vec<Gap>, clause: Option<Span>) -> Self {
-        let shown: Vec<String> = gaps.iter().map(|g| format!("{} {}", g.partition, g.cause)).collect();
-        Self { gaps, ..Self::new(format!("cannot tell: {}", shown.join("; ")), clause) }
+        let reason = cannot_tell(&gaps);
+        Self { unsure: true, gaps, ..Self::new(reason, clause) }
     }
+}
+
+/// `cannot tell: conn1/123456789012/us-east-2/instances denied: …`.
+pub(super) fn cannot_tell(gaps: &[Gap]) -> String {
+    let shown: Vec<String> = gaps.iter().map(|g| format!("{} {}", g.partition, g.cause)).collect();
+    format!("cannot tell: {}", shown.join("; "))
 }
 
 /// The tokens that hold what the guide's form asks about, by provider.
@@ -75,6 +87,11 @@ impl<'a> Work<'a> {
         Moment { now: self.input.now, tags: Some(self.input.tags) }
     }
 
+    /// The token of public addresses.
+    pub(super) fn public_address(&self) -> TokenId {
+        facts_of(self.provider).2
+    }
+
     pub(super) fn locate(&self, span: Span) -> Location {
         self.input.sources.locate(span)
     }
@@ -83,6 +100,9 @@ impl<'a> Work<'a> {
     pub(super) fn run(&self, rows: &RoaringBitmap) -> Result<Funnel, PlanError> {
         let mut funnel = Funnel::default();
         for row in rows {
+            if self.input.stop.wish() != StopWish::None {
+                return Err(PlanError::Interrupted);
+            }
             if let Some(stop) = self.identify(row) {
                 self.remove(&mut funnel, row, Stage::Identify, stop);
                 continue;
@@ -94,8 +114,13 @@ impl<'a> Work<'a> {
             }
             funnel.qualified += 1;
             match self.submit(row)? {
-                Some(stop) => self.remove(&mut funnel, row, Stage::Submit, stop),
-                None => funnel.submitted.push(row),
+                Err(stop) => self.remove(&mut funnel, row, Stage::Submit, stop),
+                Ok(said) => {
+                    funnel.submitted.push(row);
+                    if said != Narrowed::default() {
+                        funnel.narrowed.insert(row, said);
+                    }
+                }
             }
         }
         Ok(funnel)
@@ -104,7 +129,7 @@ impl<'a> Work<'a> {
     fn remove(&self, funnel: &mut Funnel, row: u32, stage: Stage, stop: Stop) {
         let asset = self.input.snapshot.asset(row);
         let id: Arc<str> = asset.map_or("", |a| a.id()).into();
-        if !stop.gaps.is_empty() {
+        if stop.unsure {
             funnel.cannot_tell.push(Arc::clone(&id));
             funnel.gaps.extend(stop.gaps);
         }
@@ -190,7 +215,12 @@ impl<'a> Work<'a> {
             }
             Some(Platform::VpcAll { regions } | Platform::Ec2Classic { regions }) => {
                 let classic = matches!(targets.platform.as_ref().map(|p| &p.value), Some(Platform::Ec2Classic { .. }));
-                if classic == vpc().is_some() {
+                let own = vpc();
+                let gaps = self.input.snapshot.column(ids::AWS_VPC).gaps(row);
+                if own.is_none() && !gaps.is_empty() {
+                    return Some(Stop::unsure(gaps, span));
+                }
+                if classic == own.is_some() {
                     let reason = if classic { "in a VPC, not EC2 Classic" } else { "EC2 Classic, not in a VPC" };
                     return Some(Stop { seen: vec![self.fact(row, ids::AWS_VPC)], ..Stop::new(reason, span) });
                 }
@@ -210,13 +240,7 @@ impl<'a> Work<'a> {
                 Stop::unsure(gaps, Some(clause))
             });
         };
-        let same = |want: &str| {
-            own.eq_ignore_ascii_case(want)
-                // A Google region holds its zones; an Azure display name has spaces that its code has not.
-                || (self.provider == Provider::Gcp && own.rsplit_once('-').is_some_and(|(r, _)| r.eq_ignore_ascii_case(want)))
-                || (self.provider == Provider::Azure && own.eq_ignore_ascii_case(&want.replace([' ', '(', ')'], "")))
-        };
-        if wanted.iter().any(|(w, _)| same(w)) {
+        if wanted.iter().any(|(w, _)| same_region(self.provider, &own, w)) {
             return None;
         }
         let names: Vec<String> =
@@ -286,7 +310,8 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn submit(&self, row: u32) -> Result<Option<Stop>, PlanError> {
+    /// Activation, then the hook. Guide rules F4, I5.
+    fn submit(&self, row: u32) -> Result<Result<Narrowed, Stop>, PlanError> {
         let module = self.input.job.module.as_str();
         let modules = seen(self.input.snapshot, row, ids::ACTIVATED_FOR_MODULES, &self.moment());
         if !modules.iter().any(|m| m.eq_ignore_ascii_case(module)) {
@@ -296,31 +321,45 @@ impl<'a> Work<'a> {
                 format!("activatedForModules: {}", modules.join(", "))
             };
             let stop = Stop::new(format!("not activated for {module}"), Some(self.input.job.span));
-            return Ok(Some(Stop { seen: vec![own], ..stop }));
+            return Ok(Err(Stop { seen: vec![own], ..stop }));
         }
-        let (Some(hook), Some(path)) = (self.input.hook, &self.input.job.targets.hook) else { return Ok(None) };
-        if !hook.provides().filter {
-            return Ok(None);
-        }
-        match hook.filter(row) {
-            Ok(true) => Ok(None),
-            Ok(false) => Ok(Some(Stop::new("hook returned false", Some(path.span)))),
-            Err(error) => self
-                .hook_failed(row, &error)
-                .map(|()| Some(Stop::new(format!("hook failed: {error}"), Some(path.span)))),
-        }
-    }
-
-    /// A failing hook takes its asset out, or stops the planning, as the job says.
-    pub(super) fn hook_failed(&self, row: u32, error: &HookError) -> Result<(), PlanError> {
-        match self.input.job.targets.on_hook_error {
-            OnHookError::Exclude => Ok(()),
-            OnHookError::Fail => {
+        let Some(hook) = self.input.hook else { return Ok(Ok(Narrowed::default())) };
+        let targets = &self.input.job.targets;
+        let clause = Some(targets.hook.as_ref().map_or(targets.span, |h| h.span));
+        match (hook::ask(hook, self.input.snapshot, row), targets.on_hook_error) {
+            (Ok(Some(said)), _) => Ok(Ok(said)),
+            (Ok(None), _) => Ok(Err(Stop::new("hook returned false", clause))),
+            (Err(error), OnHookError::Exclude) => Ok(Err(Stop::new(format!("hook failed: {error}"), clause))),
+            (Err(error), OnHookError::Fail) => {
                 let asset = self.input.snapshot.asset(row).map_or("", |a| a.id()).to_owned();
-                Err(PlanError::Hook { asset, error: error.clone() })
+                Err(PlanError::Hook { asset, error })
             }
         }
     }
+}
+
+/// Whether a region or zone of an asset is the one that the job names: AWS by code or display name, Azure with or
+/// without the spaces of its display names, Google by zone or by the region that holds the zone.
+fn same_region(provider: Provider, own: &str, want: &str) -> bool {
+    own.eq_ignore_ascii_case(want)
+        || match provider {
+            Provider::Aws => region_by_name(want) == Some(own),
+            Provider::Azure => own.eq_ignore_ascii_case(&want.replace([' ', '(', ')'], "")),
+            Provider::Gcp => own.rsplit_once('-').is_some_and(|(region, _)| region.eq_ignore_ascii_case(want)),
+        }
+}
+
+/// Whether a partition of this region can hold assets that the job takes.
+pub(super) fn takes_region(input: &PlanInput<'_>, provider: Provider, region: &str) -> bool {
+    let targets = &input.job.targets;
+    let wanted = match targets.platform.as_ref().map(|p| &p.value) {
+        None => &targets.regions,
+        Some(Platform::VpcAll { regions } | Platform::Ec2Classic { regions }) => regions,
+        Some(Platform::VpcSelected { .. }) => return true,
+    };
+    // A zone that the job names lies in the partition of its region.
+    let touches = |want: &str| same_region(provider, region, want) || same_region(provider, want, region);
+    region.is_empty() || wanted.is_empty() || wanted.iter().any(|w| touches(&w.value))
 }
 
 /// `any of the tags "EC2 Tag"`. Guide rule I8.

@@ -1,6 +1,8 @@
 //! What a script may do to a plan: narrow it, order it, slow it down, annotate it. Never widen it: hooks are asked only
 //! about assets that would be submitted anyway, and their answers can only take away.
 
+use crate::inventory::snapshot::Snapshot;
+
 /// Which functions a hook has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Provides {
@@ -19,16 +21,47 @@ pub struct Provides {
 #[error("{0}")]
 pub struct HookError(pub String);
 
-/// A hook bound to the snapshot that is planned over.
+/// A hook over one snapshot.
 pub trait AssetHook: Send + Sync {
     /// Which functions it has.
     fn provides(&self) -> Provides;
     /// Whether the asset stays.
-    fn filter(&self, row: u32) -> Result<bool, HookError>;
+    fn filter(&self, snapshot: &Snapshot, row: u32) -> Result<bool, HookError>;
     /// Its place in the order, lower first.
-    fn order(&self, row: u32) -> Result<i64, HookError>;
+    fn order(&self, snapshot: &Snapshot, row: u32) -> Result<i64, HookError>;
     /// The most packets a second it may get.
-    fn rate(&self, row: u32) -> Result<i64, HookError>;
+    fn rate(&self, snapshot: &Snapshot, row: u32) -> Result<i64, HookError>;
     /// Facts to carry into the report.
-    fn annotate(&self, row: u32) -> Result<Vec<(String, String)>, HookError>;
+    fn annotate(&self, snapshot: &Snapshot, row: u32) -> Result<Vec<(String, String)>, HookError>;
+}
+
+/// What a hook said about an asset that it let pass.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Narrowed {
+    /// Its place, lower first.
+    pub(super) place: Option<i64>,
+    /// Packets a second, at least one: below there would be no scan, and nobody would see that.
+    pub(super) rate: Option<u32>,
+    /// Facts for the report.
+    pub(super) notes: Vec<(String, String)>,
+}
+
+/// Asks all functions that a hook has about one asset; none where it takes the asset out. An asset is judged as a
+/// whole: where `rate` fails, it must not be scanned at the full rate.
+pub(super) fn ask(hook: &dyn AssetHook, snapshot: &Snapshot, row: u32) -> Result<Option<Narrowed>, HookError> {
+    let has = hook.provides();
+    if has.filter && !hook.filter(snapshot, row)? {
+        return Ok(None);
+    }
+    let mut said = Narrowed::default();
+    if has.order {
+        said.place = Some(hook.order(snapshot, row)?);
+    }
+    if has.rate {
+        said.rate = Some(u32::try_from(hook.rate(snapshot, row)?.max(1)).unwrap_or(u32::MAX));
+    }
+    if has.annotate {
+        said.notes = hook.annotate(snapshot, row)?;
+    }
+    Ok(Some(said))
 }

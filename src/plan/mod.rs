@@ -2,10 +2,13 @@
 //! exclusions, cost bound, plan hash, order and shards. Sends no packet.
 
 mod address;
+mod arrange;
 pub mod cost;
 mod funnel;
+mod hash;
 pub mod hook;
 pub mod order;
+#[expect(clippy::module_inception, reason = "the plan is what this room makes, and its name in every sentence")]
 pub mod plan;
 pub mod planner;
 pub mod ports;

@@ -70,6 +70,32 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn the_smallest_and_the_largest() {
+        for (n, all) in [(0, vec![]), (1, vec![0]), (2, vec![0, 1])] {
+            let order = Order::new(n, 7);
+            let mut got: Vec<u64> = order.shard(0, 1).collect();
+            got.sort_unstable();
+            assert_eq!((order.len(), order.is_empty(), got, order.at(n)), (n, n == 0, all, None));
+        }
+        // Around powers of two and four, where the number of bits changes.
+        for n in [3, 4, 5, 15, 16, 17, 255, 256, 257, 65_535, 65_536, 65_537] {
+            let order = Order::new(n, 11);
+            let mut got: Vec<u64> = (0..n).filter_map(|p| order.at(p)).collect();
+            got.sort_unstable();
+            assert!(got.into_iter().eq(0..n), "{n}");
+        }
+        assert!(Order::new(u64::MAX, 3).at(u64::MAX - 1).is_some());
+        assert_eq!(Order::new(u64::MAX, 3).at(u64::MAX), None);
+    }
+
+    #[test]
+    fn another_seed_is_another_order() {
+        let of = |seed| Order::new(1_000, seed).shard(0, 1).collect::<Vec<_>>();
+        assert_ne!(of(1), of(2));
+        assert_ne!(of(1), (0..1_000).collect::<Vec<_>>());
+    }
+
     proptest! {
         #[test]
         fn each_number_once_in_shards(n in 0u64..3_000, seed in any::<u64>(), count in 1u64..9) {
@@ -77,6 +103,16 @@ mod tests {
             let mut all: Vec<u64> = (0..count).flat_map(|i| order.shard(i, count).collect::<Vec<_>>()).collect();
             all.sort_unstable();
             prop_assert_eq!(all, (0..n).collect::<Vec<_>>());
+        }
+
+        /// In a domain that cannot be walked, no two of some positions may meet.
+        #[test]
+        fn large_domains_do_not_repeat(n in (1u64 << 32)..=u64::MAX, seed in any::<u64>(), start in any::<u64>()) {
+            let order = Order::new(n, seed);
+            let some: Vec<u64> = (0..64).filter_map(|i| order.at((start % n).saturating_add(i * 977))).collect();
+            let distinct: std::collections::BTreeSet<u64> = some.iter().copied().collect();
+            prop_assert_eq!(distinct.len(), some.len());
+            prop_assert!(some.iter().all(|v| *v < n));
         }
 
         #[test]

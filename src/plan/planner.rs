@@ -1,28 +1,28 @@
 //! The planner: one function from a job and an inventory to a plan whose numbers add up.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
 
-use super::address::{self, Addressed};
+use super::address;
+use super::arrange::arrange;
 use super::cost;
-use super::funnel::Work;
+use super::funnel::{Work, takes_region};
+use super::hash::hash;
 use super::hook::{AssetHook, HookError};
-use super::plan::{Launch, Plan, ProbeSet};
+use super::plan::{Cost, Launch, Plan, ProbeSet};
 use super::ports;
 use super::resolve::Resolver;
 use crate::base::limits::Limits;
-use crate::base::progress::{Progress, Stop};
+use crate::base::progress::{Progress, Stop, StopWish};
 use crate::base::quantity::format_duration;
 use crate::base::source::SourceMap;
 use crate::inventory::asset::Provider;
 use crate::inventory::partition::{Gap, Kind};
 use crate::inventory::snapshot::Snapshot;
-use crate::lang::job::{Job, OnGap, OnNoTargets, Profile, Program};
+use crate::lang::job::{Feature, Job, OnGap, OnNoTargets, Profile, Program, Scanner};
 use crate::lang::query::tags::TagMembership;
 
 /// How long a warrant of a recorded inventory lasts where the job sets no `max_inventory_age`.
@@ -74,7 +74,7 @@ pub enum Outcome {
     Bug,
 }
 
-/// Why there is no plan.
+/// Why there is no plan. The text of each opens a diagnostic with the code that [`PlanError::code`] gives.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
     /// The connector's inventory holds several clouds, and the job does not say which.
@@ -85,6 +85,23 @@ pub enum PlanError {
         /// In words.
         providers: String,
     },
+    /// A switch is off. Guide rules A1, A2; analysis checks it too, but only here the provider of recorded inventory is
+    /// known.
+    #[error(
+        "the feature `{feature}` is off, and {provider} perimeter scans need it; add it to `features` in the workspace block"
+    )]
+    Feature {
+        /// As a job file names it.
+        feature: &'static str,
+        /// Whose scans.
+        provider: &'static str,
+    },
+    /// Appliances chosen where the workspace does not allow it. Guide rule G3.
+    #[error("internal scanners are off in this workspace; write internal_scanners = true there, or scanner = external")]
+    InternalScanners,
+    /// The wish to stop was raised.
+    #[error("interrupted while planning; nothing was sent")]
+    Interrupted,
     /// Older than the job allows. Trap T5.
     #[error("the inventory is {age} old, and `max_inventory_age` is {limit}; record or sync it again")]
     TooOld {
@@ -121,9 +138,27 @@ impl PlanError {
     /// What it means for the exit code.
     pub fn outcome(&self) -> Outcome {
         match self {
-            Self::SeveralProviders { .. } | Self::Hook { .. } | Self::TooManyTargets { .. } => Outcome::Usage,
-            Self::TooOld { .. } | Self::Gaps(_) => Outcome::Incomplete,
+            Self::SeveralProviders { .. }
+            | Self::Feature { .. }
+            | Self::InternalScanners
+            | Self::Hook { .. }
+            | Self::TooManyTargets { .. } => Outcome::Usage,
+            Self::TooOld { .. } | Self::Gaps(_) | Self::Interrupted => Outcome::Incomplete,
             Self::Sums(_) => Outcome::Bug,
+        }
+    }
+
+    /// The code that `palisade explain` knows.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::SeveralProviders { .. } => "P0401",
+            Self::TooOld { .. } => "P0402",
+            Self::Gaps(_) => "P0403",
+            Self::Hook { .. } => "P0404",
+            Self::TooManyTargets { .. } => "P0405",
+            Self::Feature { .. } | Self::InternalScanners => "P0406",
+            Self::Interrupted => "P0407",
+            Self::Sums(_) => "P0408",
         }
     }
 }
@@ -132,29 +167,36 @@ impl PlanError {
 pub fn plan(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
     let rows = input.snapshot.rows_of_connector(&input.job.connector.value);
     let provider = provider(input, &rows)?;
+    check_switches(input, provider)?;
     check_age(input)?;
     let mut own = rows;
     let of_provider = |r: &u32| input.snapshot.asset(*r).is_some_and(|a| a.provider() == provider);
     own = own.iter().filter(of_provider).collect();
     let work = Work::new(input, provider);
     let funnel = work.run(&own)?;
-    let mut gaps = connector_gaps(input);
+    let addressed = address::address(&work, &funnel.submitted);
+    if input.stop.wish() != StopWish::None {
+        return Err(PlanError::Interrupted);
+    }
+    let mut gaps = connector_gaps(input, provider);
     gaps.extend(funnel.gaps.iter().cloned());
+    gaps.extend(addressed.unsure.iter().flat_map(|(_, g)| g.iter().cloned()));
     gaps.sort();
     gaps.dedup();
-    if input.job.targets.on_gap == OnGap::Fail && !gaps.is_empty() {
+    let unsure = !funnel.cannot_tell.is_empty() || !addressed.unsure.is_empty();
+    if input.job.targets.on_gap == OnGap::Fail && (unsure || !gaps.is_empty()) {
         return Err(PlanError::Gaps(gaps.iter().map(|g| format!("{} {}", g.partition, g.cause)).collect()));
     }
-    let addressed = address::address(&work, &funnel.submitted);
     if addressed.targets.len() > input.limits.targets {
         return Err(PlanError::TooManyTargets { targets: addressed.targets.len(), limit: input.limits.targets });
     }
     let profile = profile(input);
     let probes = ProbeSet { tcp: ports::tcp(&profile.tcp), udp: ports::udp(&profile.udp) };
-    let cost = cost::bound(&profile, &probes, addressed.targets.len() as u64);
     let launch = launch(input, provider, addressed.targets.is_empty());
     let mut removed = funnel.removed;
     removed.extend(addressed.removed.iter().cloned());
+    let mut cannot_tell = funnel.cannot_tell;
+    cannot_tell.extend(addressed.unsure.iter().map(|(asset, _)| Arc::clone(asset)));
     let not_targetable = addressed.removed.len() as u64;
     let mut plan = Plan {
         scan: input.job.name.value.as_str().into(),
@@ -177,17 +219,19 @@ pub fn plan(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
         additional: addressed.additional,
         removed,
         gaps,
-        cannot_tell: funnel.cannot_tell,
-        exclusions: exclusions(input),
+        cannot_tell,
+        exclusions: address::exclusions(&work),
         resolutions: addressed.resolutions.clone(),
-        cost,
+        cost: Cost::default(),
         annotations: Vec::new(),
         excluded: addressed.excluded.clone(),
         rates: BTreeMap::new(),
         launch,
         hash: "".into(),
     };
-    arrange(&work, addressed, &mut plan)?;
+    arrange(&work, &funnel.narrowed, &addressed, &mut plan);
+    let slowest = plan.rates.values().min().copied();
+    plan.cost = cost::bound(&plan.profile, &plan.probes, plan.targets.len() as u64, slowest);
     plan.hash = hash(&plan);
     plan.check_sums().map_err(PlanError::Sums)?;
     Ok(plan)
@@ -211,6 +255,26 @@ fn provider(input: &PlanInput<'_>, rows: &roaring::RoaringBitmap) -> Result<Prov
     }
 }
 
+/// Three switches for every perimeter scan, a fourth for Azure. Guide rules A1, A2, G3.
+fn check_switches(input: &PlanInput<'_>, provider: Provider) -> Result<(), PlanError> {
+    let workspace = &input.program.workspace;
+    let needed = [
+        ("cloud_perimeter", Feature::CloudPerimeter, true),
+        ("ec2_scanning", Feature::Ec2Scanning, true),
+        ("scan_by_hostname", Feature::ScanByHostname, true),
+        ("azure_perimeter", Feature::AzurePerimeter, provider == Provider::Azure),
+    ];
+    for (feature, switch, applies) in needed {
+        if applies && !workspace.features.contains(&switch) {
+            return Err(PlanError::Feature { feature, provider: provider.as_str() });
+        }
+    }
+    match input.job.scanner {
+        Scanner::Internal(_) if !workspace.internal_scanners => Err(PlanError::InternalScanners),
+        _ => Ok(()),
+    }
+}
+
 fn check_age(input: &PlanInput<'_>) -> Result<(), PlanError> {
     let Some(limit) = input.job.targets.max_inventory_age else { return Ok(()) };
     let age = input.now.duration_since(input.snapshot.taken_at());
@@ -222,27 +286,22 @@ fn check_age(input: &PlanInput<'_>) -> Result<(), PlanError> {
     Ok(())
 }
 
-/// What was not read of the job's connector. Results of earlier scans are no part of it, and load balancers only where
-/// the job takes them from the inventory.
-fn connector_gaps(input: &PlanInput<'_>) -> Vec<Gap> {
+/// What was not read of the job's connector, in the regions that the job takes. Results of earlier scans are no part of
+/// it, and load balancers only where the job takes them from the inventory.
+fn connector_gaps(input: &PlanInput<'_>, provider: Provider) -> Vec<Gap> {
     let wanted = |kind: Kind| match kind {
         Kind::Results => false,
         Kind::LoadBalancers => input.job.targets.load_balancers_from_connector,
         Kind::Instances | Kind::Interfaces | Kind::Addresses | Kind::InstanceView => true,
     };
     let own = input.snapshot.partitions().iter().filter(|p| *p.connector == *input.job.connector.value);
-    own.filter(|p| wanted(p.kind)).filter_map(|p| p.gap()).collect()
+    own.filter(|p| wanted(p.kind) && takes_region(input, provider, &p.region)).filter_map(|p| p.gap()).collect()
 }
 
 fn profile(input: &PlanInput<'_>) -> Profile {
     let named = input.program.profiles.iter().find(|p| p.name.value == input.job.profile.value);
     // INVARIANT: analysis only makes jobs whose profile exists.
     named.cloned().unwrap_or_else(Profile::initial_options)
-}
-
-fn exclusions(input: &PlanInput<'_>) -> crate::base::addr_set::AddrSet {
-    let workspace = input.program.workspace.exclude_addresses.iter();
-    workspace.chain(&input.job.targets.exclude_addresses).map(|r| r.value).collect()
 }
 
 fn launch(input: &PlanInput<'_>, provider: Provider, nothing: bool) -> Launch {
@@ -255,81 +314,4 @@ fn launch(input: &PlanInput<'_>, provider: Provider, nothing: bool) -> Launch {
         (true, OnNoTargets::Fail) => Launch::Failed,
         (true, OnNoTargets::Skip) => Launch::NotLaunched,
     }
-}
-
-/// Puts the targets into the hook's order, and collects its rates and annotations. Without a hook the order is the
-/// snapshot's, load balancers last.
-fn arrange(work: &Work<'_>, addressed: Addressed, plan: &mut Plan) -> Result<(), PlanError> {
-    let input = work.input;
-    let Some(hook) = input.hook else {
-        plan.targets = addressed.targets;
-        return Ok(());
-    };
-    let provides = hook.provides();
-    let mut places: BTreeMap<u32, i64> = BTreeMap::new();
-    let mut rates: BTreeMap<u32, u32> = BTreeMap::new();
-    let mut rows: Vec<u32> = addressed.rows.iter().flatten().copied().collect();
-    rows.dedup();
-    for row in rows {
-        if provides.order {
-            match hook.order(row) {
-                Ok(place) => drop(places.insert(row, place)),
-                Err(error) => work.hook_failed(row, &error)?,
-            }
-        }
-        if provides.rate {
-            match hook.rate(row) {
-                // Below one packet a second there would be no scan; above the profile's own rate nothing changes.
-                Ok(rate) => drop(rates.insert(row, u32::try_from(rate.max(1)).unwrap_or(u32::MAX))),
-                Err(error) => work.hook_failed(row, &error)?,
-            }
-        }
-        if provides.annotate {
-            match hook.annotate(row) {
-                Ok(facts) => {
-                    let asset: Arc<str> = input.snapshot.asset(row).map_or("", |a| a.id()).into();
-                    plan.annotations.extend(facts.into_iter().map(|(k, v)| (Arc::clone(&asset), k.into(), v.into())));
-                }
-                Err(error) => work.hook_failed(row, &error)?,
-            }
-        }
-    }
-    let mut arranged: Vec<(i64, usize)> = addressed
-        .rows
-        .iter()
-        .enumerate()
-        .map(|(i, row)| (row.and_then(|r| places.get(&r).copied()).unwrap_or(i64::MAX), i))
-        .collect();
-    arranged.sort_unstable();
-    for (new, (_, old)) in arranged.into_iter().enumerate() {
-        plan.targets.extend(addressed.targets.get(old).cloned());
-        let rate = addressed.rows.get(old).copied().flatten().and_then(|r| rates.get(&r));
-        plan.rates.extend(rate.map(|r| (new as u32, *r)));
-    }
-    Ok(())
-}
-
-/// SHA-256 over what a person approves: targets with their reasons, probes, exclusions and cost; no times.
-fn hash(plan: &Plan) -> Arc<str> {
-    let mut text = format!("{}\n{}\n{}\n{}\n", plan.scan, plan.provider.as_str(), plan.connector, plan.module.as_str());
-    let mut lines: Vec<String> = plan
-        .targets
-        .iter()
-        .map(|t| {
-            let w = t.warrant();
-            format!("{} {} {} {} {}", t.addr(), t.name().map_or("-", |n| n), w.asset, w.interface, w.clause)
-        })
-        .collect();
-    lines.sort();
-    for line in lines {
-        let _ = writeln!(text, "target {line}");
-    }
-    let _ = writeln!(text, "tcp {}\nudp {}", plan.probes.tcp, plan.probes.udp);
-    let _ = writeln!(text, "checks {:?} {:?}", plan.profile.checks, plan.profile.consent);
-    for range in plan.exclusions.ranges() {
-        let _ = writeln!(text, "exclude {range}");
-    }
-    let _ = writeln!(text, "packets {} per host {}", plan.cost.packets_max, plan.cost.per_host_max);
-    let digest = Sha256::digest(text.as_bytes());
-    format!("sha256:{}", digest.iter().map(|b| format!("{b:02x}")).collect::<String>()).into()
 }

@@ -130,26 +130,34 @@ pub const STANDARD_UDP: &[u16] = &[
     11211, 17185, 20000, 26000, 27015, 30718, 32768, 33434, 34555, 44818, 47808, 49152,
 ];
 
-/// The TCP ports of a choice.
+/// The first `n` of lists that follow each other, and after them of all other ports in ascending order, so that
+/// `top(n)` is exactly n ports.
+fn ranked(lists: [&[u16]; 2], n: u16) -> PortSet {
+    let mut met = std::collections::HashSet::new();
+    let all = lists.into_iter().flatten().copied().chain(1..=u16::MAX);
+    all.filter(|port| met.insert(*port)).take(usize::from(n)).collect()
+}
+
+/// The TCP ports of a choice; `top(n)` goes through the thousand, then what `standard` adds, then all others.
 pub fn tcp(choice: &PortChoice) -> PortSet {
     match choice {
         PortChoice::None => PortSet::default(),
         PortChoice::Light => LIGHT_TCP.iter().copied().collect(),
         PortChoice::Standard => TOP_TCP.iter().chain(STANDARD_MORE_TCP).copied().collect(),
         PortChoice::Full => PortSet::from_ranges([(1, u16::MAX)]),
-        PortChoice::Top(n) => TOP_TCP.iter().take(usize::from(*n)).copied().collect(),
+        PortChoice::Top(n) => ranked([TOP_TCP, STANDARD_MORE_TCP], *n),
         PortChoice::These(ports) => ports.clone(),
     }
 }
 
-/// The UDP ports of a choice; `top(n)` takes the first n of the standard list.
+/// The UDP ports of a choice; `top(n)` goes through the light list, then the standard one, then all others.
 pub fn udp(choice: &PortChoice) -> PortSet {
     match choice {
         PortChoice::None => PortSet::default(),
         PortChoice::Light => LIGHT_UDP.iter().copied().collect(),
         PortChoice::Standard => STANDARD_UDP.iter().copied().collect(),
         PortChoice::Full => PortSet::from_ranges([(1, u16::MAX)]),
-        PortChoice::Top(n) => STANDARD_UDP.iter().take(usize::from(*n)).copied().collect(),
+        PortChoice::Top(n) => ranked([LIGHT_UDP, STANDARD_UDP], *n),
         PortChoice::These(ports) => ports.clone(),
     }
 }
@@ -166,5 +174,12 @@ mod tests {
         assert_eq!(tcp(&PortChoice::Light).len(), LIGHT_TCP.len() as u32);
         assert_eq!(udp(&PortChoice::Standard).len(), STANDARD_UDP.len() as u32);
         assert_eq!(tcp(&PortChoice::Full).len(), 65_535);
+        for n in [0, 1, 999, 1_001, 1_900, 1_901, 65_535] {
+            assert_eq!((tcp(&PortChoice::Top(n)).len(), udp(&PortChoice::Top(n)).len()), (n.into(), n.into()));
+        }
+        assert_eq!(tcp(&PortChoice::Top(1_900)), tcp(&PortChoice::Standard));
+        // A larger choice never leaves out what a smaller one asks.
+        assert!(LIGHT_TCP.iter().all(|p| tcp(&PortChoice::Standard).contains(*p)));
+        assert!(LIGHT_UDP.iter().all(|p| udp(&PortChoice::Standard).contains(*p)));
     }
 }

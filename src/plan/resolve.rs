@@ -8,6 +8,8 @@ use futures_util::stream::{self, StreamExt};
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::op::ResponseCode;
 
 use crate::base::progress::{Progress, Stop, StopWish};
 
@@ -20,7 +22,7 @@ pub struct Answer {
     pub addresses: Vec<IpAddr>,
     /// The server asked, or the servers.
     pub resolver: Arc<str>,
-    /// `no such name`, `no addresses`, `timed out`, `server failure: …`.
+    /// `no such name`, `no addresses`, `timed out`, `server failure`, `refused`, `no answer: …`, `interrupted`.
     pub error: Option<Arc<str>>,
 }
 
@@ -84,15 +86,7 @@ impl Hickory {
         let full = format!("{}.", answer.name.trim_end_matches('.'));
         match tokio::time::timeout(self.timeout, resolver.lookup_ip(full)).await {
             Err(_) => answer.error = Some("timed out".into()),
-            Ok(Err(error)) => {
-                answer.error = Some(if error.is_nx_domain() {
-                    "no such name".into()
-                } else if error.is_no_records_found() {
-                    "no addresses".into()
-                } else {
-                    format!("no answer: {error}").into()
-                });
-            }
+            Ok(Err(error)) => answer.error = Some(cause(&error)),
             Ok(Ok(found)) => {
                 answer.addresses = found.iter().map(|a| a.to_canonical()).collect();
                 answer.addresses.sort();
@@ -101,6 +95,18 @@ impl Hickory {
             }
         }
         answer
+    }
+}
+
+/// An error in a few words.
+fn cause(error: &NetError) -> Arc<str> {
+    match error {
+        _ if error.is_nx_domain() => "no such name".into(),
+        _ if error.is_no_records_found() => "no addresses".into(),
+        NetError::Timeout => "timed out".into(),
+        NetError::Dns(DnsError::ResponseCode(ResponseCode::ServFail)) => "server failure".into(),
+        NetError::Dns(DnsError::ResponseCode(ResponseCode::Refused)) => "refused".into(),
+        other => format!("no answer: {other}").into(),
     }
 }
 

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use super::plan::{Plan, Removal, Stage};
 use super::planner::PlanInput;
+use crate::base::nearest::nearest;
 use crate::base::source::Location;
-use crate::lang::job::TagRule;
+use crate::inventory::snapshot::Snapshot;
+use crate::lang::job::{Quantifier, TagRule};
 use crate::lang::query::explain::Explanation;
 use crate::lang::query::predicate::{Moment, Truth};
 
@@ -38,6 +40,76 @@ pub struct Why {
     pub change: Option<String>,
     /// The queries that were asked, by title.
     pub queries: Vec<(String, Location, Explanation)>,
+}
+
+/// Why a text leads to no single asset.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotFound {
+    /// No asset has this id or name.
+    #[error("there is no asset `{asked}` in the inventory{hint}", hint = hint(nearest))]
+    Unknown {
+        /// The text.
+        asked: String,
+        /// Ids and names that look like it.
+        nearest: Vec<String>,
+    },
+    /// A name of several assets.
+    #[error("`{asked}` is the name of several assets; say which: {}", ids.join(", "))]
+    Several {
+        /// The name.
+        asked: String,
+        /// Their ids.
+        ids: Vec<String>,
+    },
+}
+
+fn hint(nearest: &[String]) -> String {
+    if nearest.is_empty() { String::new() } else { format!("; nearest: {}", nearest.join(", ")) }
+}
+
+/// The row of an asset by id, else by name.
+pub fn find(snapshot: &Snapshot, asked: &str) -> Result<u32, NotFound> {
+    if let Some(row) = snapshot.row_of(asked) {
+        return Ok(row);
+    }
+    let asset = |row: u32| snapshot.asset(row);
+    match snapshot.rows_named(asked).as_slice() {
+        [row] => Ok(*row),
+        [] => {
+            let rows = || (0..snapshot.len()).filter_map(asset);
+            let words = rows().map(|a| a.id()).chain(rows().filter_map(|a| a.name()));
+            let nearest = nearest(asked, words).into_iter().map(str::to_owned).collect();
+            Err(NotFound::Unknown { asked: asked.into(), nearest })
+        }
+        several => {
+            let ids = several.iter().filter_map(|r| asset(*r)).map(|a| a.id().to_owned()).collect();
+            Err(NotFound::Several { asked: asked.into(), ids })
+        }
+    }
+}
+
+/// The story of a load balancer of the plan, by its name.
+pub fn why_load_balancer(plan: &Plan, name: &str) -> Option<Why> {
+    let asset = plan.load_balancers.iter().find(|n| n.eq_ignore_ascii_case(name.trim_end_matches('.')))?;
+    let removal = plan.removed.iter().find(|r| r.asset == *asset);
+    let step = match removal {
+        Some(r) => Step {
+            name: "target",
+            passed: false,
+            text: r.reason.to_string(),
+            clause: r.clause.clone(),
+            seen: r.seen.clone(),
+        },
+        None => {
+            let text = destinations(plan, asset);
+            Step { name: "target", passed: true, text, clause: None, seen: Vec::new() }
+        }
+    };
+    let change = removal.map(|r| match &*r.reason {
+        "every address is excluded" => "it would be a target if one of its addresses were not excluded".into(),
+        _ => "it would be a target if its name resolved to a public address".into(),
+    });
+    Some(Why { asset: Arc::clone(asset), name: None, steps: vec![step], change, queries: Vec::new() })
 }
 
 impl Why {
@@ -91,7 +163,11 @@ pub fn why(input: &PlanInput<'_>, plan: &Plan, row: u32) -> Option<Why> {
         let text = format!("it is no {} asset of connector `{}`", plan.provider.as_str(), plan.connector);
         let clause = Some(input.sources.locate(input.job.connector.span));
         why.steps.push(Step { name: "identified", passed: false, text, clause, seen: Vec::new() });
-        why.change = Some(format!("the scan named connector `{}`", record.connector()));
+        why.change = Some(if record.connector() == &*plan.connector {
+            format!("it would be identified if the scan were of {}", record.provider().as_str())
+        } else {
+            format!("it would be identified if the scan named connector `{}`", record.connector())
+        });
         return Some(why);
     }
     let removal = plan.removed.iter().find(|r| r.asset == asset);
@@ -168,17 +244,40 @@ fn change(input: &PlanInput<'_>, removal: &Removal, row: u32) -> String {
         return format!("it would be included if {}", include_change(input, row, &moment));
     }
     if reason.starts_with("excluded by ") {
-        return "it would stay if it had not those tags, or the job did not exclude them".into();
+        return format!("it would stay if it had not {}", exclude_change(input, row));
     }
     match reason {
         _ if reason.starts_with("not activated") => format!("it would be submitted if it were activated for {module}"),
         _ if reason.starts_with("state is ") => "it would qualify if it were not terminated".into(),
-        _ if reason.starts_with("region is ") => "it would qualify if the job took its region".into(),
+        _ if reason.starts_with("region is ") => format!("it would qualify if `regions` held {}", value(&removal.seen)),
+        _ if reason.starts_with("VPC is ") => format!("it would qualify if `vpc` held {}", value(&removal.seen)),
+        "in a VPC, not EC2 Classic" => "it would qualify if `platform` were vpc_all".into(),
+        "EC2 Classic, not in a VPC" => "it would qualify if `platform` were ec2_classic".into(),
+        "its public addresses are IPv6, which the scan leaves out" => {
+            "it would be a target if the scan said ipv6 = true".into()
+        }
         "every address is excluded" => "it would be a target if one of its addresses were not excluded".into(),
         "no public name or address" | "not public-facing" => "it would be a target if it had a public address".into(),
         _ if reason.starts_with("hook ") => "it would be submitted if the hook's `filter` returned true for it".into(),
         _ => format!("it would pass if this were not so: {reason}"),
     }
+}
+
+/// The value of a fact `token: value`, or a word for none.
+fn value(seen: &[String]) -> &str {
+    seen.first().and_then(|s| s.split_once(": ")).map_or("its own, which is unknown", |(_, value)| value)
+}
+
+/// The tags to lose: with `any` all that it has, with `all` one of them.
+fn exclude_change(input: &PlanInput<'_>, row: u32) -> String {
+    let Some(filter) = &input.job.targets.exclude else { return String::new() };
+    let has = |name: &&str| input.tags.of(name).is_some_and(|m| m.of(row) == Truth::In);
+    let own: Vec<String> =
+        filter.tags.iter().map(|t| t.value.as_str()).filter(has).map(|t| format!("tag \"{t}\"")).collect();
+    own.join(match filter.quantifier {
+        Quantifier::Any => " and ",
+        Quantifier::All => " or ",
+    })
 }
 
 /// The cheapest tag to gain; with `all`, every tag that is missing.
@@ -200,7 +299,7 @@ fn include_change(input: &PlanInput<'_>, row: u32, moment: &Moment<'_>) -> Strin
     }
     options.sort();
     match filter.quantifier {
-        crate::lang::job::Quantifier::Any => options.into_iter().next().map(|(_, t)| t).unwrap_or_default(),
-        crate::lang::job::Quantifier::All => options.into_iter().map(|(_, t)| t).collect::<Vec<_>>().join(", and "),
+        Quantifier::Any => options.into_iter().next().map(|(_, t)| t).unwrap_or_default(),
+        Quantifier::All => options.into_iter().map(|(_, t)| t).collect::<Vec<_>>().join(", and "),
     }
 }

@@ -2,7 +2,7 @@
 
 mod aws;
 mod azure;
-mod dump;
+pub mod dump;
 mod examples;
 mod gcp;
 mod hostile;
