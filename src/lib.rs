@@ -15,3 +15,4 @@ pub mod lang;
 pub mod plan;
 pub mod report;
 pub mod scan;
+pub mod script;

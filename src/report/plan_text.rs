@@ -55,10 +55,13 @@ pub fn review(plan: &Plan, job: &Job) -> String {
     line("Tags included:", &tags(job.targets.include.as_ref()));
     line("Tags excluded:", &tags(job.targets.exclude.as_ref()));
     line("Load balancers DNS list:", &join(plan.load_balancers.iter().map(|n| n.as_ref())));
-    line("Scanner:", match &job.scanner {
-        Scanner::External => "External",
-        Scanner::Internal(_) => "Internal",
-    });
+    line(
+        "Scanner:",
+        match &job.scanner {
+            Scanner::External => "External",
+            Scanner::Internal(_) => "Internal",
+        },
+    );
     line("Inventory:", &format!("{} of {}", plan.snapshot, plan.snapshot_at));
     out.push('\n');
     counts(plan, &mut out);
@@ -119,7 +122,14 @@ fn losses(plan: &Plan, out: &mut String) {
         let clause = group.clause.map(|c| format!("  ({c})")).unwrap_or_default();
         let some: Vec<&str> = group.assets.iter().take(3).map(String::as_str).collect();
         let more = if group.assets.len() > 3 { ", …" } else { "" };
-        let _ = writeln!(out, "  {:>5}  {:<8} {}{clause}: {}{more}", group.count, group.stage, group.reason, some.join(", "));
+        let _ = writeln!(
+            out,
+            "  {:>5}  {:<8} {}{clause}: {}{more}",
+            group.count,
+            group.stage,
+            group.reason,
+            some.join(", ")
+        );
     }
     for excluded in &plan.excluded {
         let _ = writeln!(out, "         excluded {} of {}  ({})", excluded.addr, excluded.asset, excluded.clause);

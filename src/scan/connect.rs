@@ -12,9 +12,7 @@ use tokio::time::timeout;
 
 use super::gate::Gate;
 use super::ledger::Entry;
-use super::observation::{
-    HostObservation, HostState, NotScanned, PortObservation, PortState, ProbeKind, Reason,
-};
+use super::observation::{HostObservation, HostState, NotScanned, PortObservation, PortState, ProbeKind, Reason};
 use super::outcome::ScanOutcome;
 use super::pace::Pace;
 use super::payload;
@@ -61,8 +59,7 @@ struct Host {
 
 /// Scans the plan with connections.
 pub(super) fn scan(input: &ScanInput<'_>, outcome: &mut ScanOutcome) -> Result<(), ScanError> {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ScanError::Runtime)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ScanError::Runtime)?;
     if input.plan.profile.ping.contains(&Ping::Icmp) {
         outcome.notes.push("connect mode sends no ICMP; hosts are found by their TCP and UDP answers".into());
     }
@@ -118,11 +115,8 @@ impl<'a, 'b> Scanner<'a, 'b> {
             .collect();
         self.rounds(&all, &pings, true).await;
         let skip = self.input.plan.profile.dead_hosts == DeadHosts::Skip && !pings.is_empty();
-        let chosen: Vec<usize> = all
-            .iter()
-            .copied()
-            .filter(|t| !skip || self.hosts.get(*t).is_some_and(|h| h.alive.is_some()))
-            .collect();
+        let chosen: Vec<usize> =
+            all.iter().copied().filter(|t| !skip || self.hosts.get(*t).is_some_and(|h| h.alive.is_some())).collect();
         let probes = &self.input.plan.probes;
         let ports: Vec<(Protocol, u16)> = probes
             .tcp
@@ -339,9 +333,7 @@ async fn probe(question: Question, wait: Duration) -> Option<(PortState, Reason)
         Protocol::Udp => match timeout(wait, datagram(at)).await {
             Err(_) => Some((PortState::OpenOrFiltered, Reason::NoAnswer)),
             Ok(Ok(())) => Some((PortState::Open, Reason::UdpReply)),
-            Ok(Err(error)) => {
-                failed(&error).map(|e| e.unwrap_or((PortState::Closed, Reason::Unreachable(3, 3))))
-            }
+            Ok(Err(error)) => failed(&error).map(|e| e.unwrap_or((PortState::Closed, Reason::Unreachable(3, 3)))),
         },
     }
 }

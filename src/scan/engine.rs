@@ -262,9 +262,7 @@ impl Engine {
     fn anything_open(&self) -> bool {
         match self.phase {
             Phase::Discover => self.hosts.iter().any(|h| h.alive.is_none() && h.cut.is_none()),
-            Phase::Ports => {
-                (0..self.order.len()).any(|number| self.wanted(number).is_some())
-            }
+            Phase::Ports => (0..self.order.len()).any(|number| self.wanted(number).is_some()),
             Phase::End => false,
         }
     }
@@ -399,8 +397,8 @@ impl Engine {
             }
             Reply::Error { about, tcp, port, our_port, sequence, kind, code, ttl } => {
                 let host_idx = self.by_address.get(&about).copied();
-                let genuine = self.ours(our_port)
-                    && sequence.is_none_or(|s| s == self.cookie(about, port, our_port) as u32);
+                let genuine =
+                    self.ours(our_port) && sequence.is_none_or(|s| s == self.cookie(about, port, our_port) as u32);
                 // Port unreachable closes a UDP port; everything else is a filter's word. RFC 792, RFC 4443 3.1.
                 let closed = !tcp && matches!((kind, code, about.is_ipv4()), (3, 3, true) | (1, 4, false));
                 let state = if closed { PortState::Closed } else { PortState::Filtered };
@@ -494,7 +492,9 @@ impl Engine {
                         (state, reason, Some(ttl), Some(Duration::from_micros(u64::from(rtt_us))))
                     }
                     Pair::Silent if skipped => continue,
-                    Pair::Silent if protocol == Protocol::Udp => (PortState::OpenOrFiltered, Reason::NoAnswer, None, None),
+                    Pair::Silent if protocol == Protocol::Udp => {
+                        (PortState::OpenOrFiltered, Reason::NoAnswer, None, None)
+                    }
                     Pair::Silent => (PortState::Filtered, Reason::NoAnswer, None, None),
                 };
                 *known.counts.entry(state).or_default() += 1;

@@ -49,7 +49,9 @@ pub struct ScanInput<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum ScanError {
     /// Raw mode was asked for, and this process may not.
-    #[error("raw mode needs the right to send own frames ({0}); run as root, give the binary CAP_NET_RAW, or use --mode connect")]
+    #[error(
+        "raw mode needs the right to send own frames ({0}); run as root, give the binary CAP_NET_RAW, or use --mode connect"
+    )]
     NoRight(String),
     /// No asynchronous runtime.
     #[error("cannot start the scanner: {0}")]

@@ -96,12 +96,10 @@ impl ScanOutcome {
                 self.not_scanned.push(NotScanned { target: host.target, reason: reason("not alive") });
             }
         }
-        let named = |t: u32, s: &Self| {
-            s.hosts.iter().any(|h| h.target == t) || s.not_scanned.iter().any(|n| n.target == t)
-        };
-        let known: std::collections::HashSet<u32> = (0..input.plan.targets.len() as u32)
-            .filter(|t| input.finished.contains(t) || named(*t, self))
-            .collect();
+        let named =
+            |t: u32, s: &Self| s.hosts.iter().any(|h| h.target == t) || s.not_scanned.iter().any(|n| n.target == t);
+        let known: std::collections::HashSet<u32> =
+            (0..input.plan.targets.len() as u32).filter(|t| input.finished.contains(t) || named(*t, self)).collect();
         let why: Arc<str> = reason(if self.interrupted { "interrupted" } else { "not reached" });
         for target in 0..input.plan.targets.len() as u32 {
             if !known.contains(&target) {

@@ -38,9 +38,9 @@ pub(super) fn preflight(input: &ScanInput<'_>) -> Result<Chosen, ScanError> {
         (r.local || facts.loopback || facts.hardware.is_none()).then_some(facts.name)
     });
     match unsuitable {
-        Some(name) if asked => {
-            Err(ScanError::NoRight(format!("a target is reached over {name}, which carries no frames with hardware addresses")))
-        }
+        Some(name) if asked => Err(ScanError::NoRight(format!(
+            "a target is reached over {name}, which carries no frames with hardware addresses"
+        ))),
         Some(name) => connect(vec![format!(
             "mode connect: a target is reached over {name}, which carries no frames with hardware addresses"
         )]),

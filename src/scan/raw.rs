@@ -96,8 +96,7 @@ impl Part<'_, '_> {
                 continue;
             };
             self.outcome.sources.push(route.source);
-            let ends =
-                Ends { source: route.source, destination: target.addr(), source_hardware: self.own, next_hop };
+            let ends = Ends { source: route.source, destination: target.addr(), source_hardware: self.own, next_hop };
             aims.push(Aim { target: *i, ends, rate: self.input.plan.rates.get(i).copied() });
         }
         let tcp: Vec<u16> = self.input.plan.probes.tcp.iter().collect();
@@ -227,12 +226,8 @@ impl Part<'_, '_> {
         for _ in 0..NEIGHBOUR_TRIES {
             for (asked, (source, warrant)) in &open {
                 let Some(frame) = ask_neighbour(*source, self.own, *asked) else { continue };
-                let entry = warrant.map(|w| Entry {
-                    warrant: w,
-                    destination: *asked,
-                    port: 0,
-                    probe: ProbeKind::Neighbour,
-                });
+                let entry =
+                    warrant.map(|w| Entry { warrant: w, destination: *asked, port: 0, probe: ProbeKind::Neighbour });
                 if !self.send(&frame, entry) || self.input.stop.wish() != StopWish::None {
                     return found;
                 }

@@ -247,7 +247,10 @@ pub(super) fn read(frame: &[u8]) -> Result<Reply, Unread> {
             if arp.get_operation() != ArpOperations::Reply {
                 return Err(Unread::Foreign);
             }
-            Ok(Reply::Neighbour { addr: arp.get_sender_proto_addr().into(), hardware: hardware(arp.get_sender_hw_addr()) })
+            Ok(Reply::Neighbour {
+                addr: arp.get_sender_proto_addr().into(),
+                hardware: hardware(arp.get_sender_hw_addr()),
+            })
         }
         EtherTypes::Ipv4 => {
             let ip = Ipv4Packet::new(ethernet.payload()).ok_or(Unread::Malformed)?;
@@ -262,10 +265,8 @@ pub(super) fn read(frame: &[u8]) -> Result<Reply, Unread> {
         }
         EtherTypes::Ipv6 => {
             let ip = Ipv6Packet::new(ethernet.payload()).ok_or(Unread::Malformed)?;
-            let body = ethernet
-                .payload()
-                .get(IPV6..IPV6 + usize::from(ip.get_payload_length()))
-                .ok_or(Unread::Malformed)?;
+            let body =
+                ethernet.payload().get(IPV6..IPV6 + usize::from(ip.get_payload_length())).ok_or(Unread::Malformed)?;
             let ends = (ip.get_source().into(), ip.get_destination().into());
             transport(ip.get_next_header(), body, ends, ip.get_hop_limit())
         }

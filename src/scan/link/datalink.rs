@@ -66,7 +66,9 @@ impl DataLink {
             while !stop.load(Ordering::Relaxed) {
                 let next = match receiver.next() {
                     Ok(frame) => Ok(frame.to_vec()),
-                    Err(error) if matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock) => continue,
+                    Err(error) if matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock) => {
+                        continue;
+                    }
                     Err(error) => Err(error),
                 };
                 let broken = next.is_err();
