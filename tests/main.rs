@@ -4,5 +4,6 @@ mod analyze;
 mod connector;
 mod golden;
 mod query;
+mod script;
 mod syntax;
 mod tidy;

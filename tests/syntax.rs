@@ -148,7 +148,7 @@ let late = provider: GCP
 #[test]
 fn hostile_texts_end_in_clear_errors() {
     let limits = Limits::default();
-    let deep = "(".repeat(10_000) + "a: 1" + &")".repeat(10_000);
+    let deep = format!("{}a: 1{}", "(".repeat(10_000), ")".repeat(10_000));
     let nots = "not ".repeat(10_000) + "a: 1";
     assert!(query_errors(&deep).starts_with("P0004 1:129 nested deeper than 128 levels"));
     assert!(query_errors(&nots).starts_with("P0004"));

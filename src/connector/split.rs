@@ -403,7 +403,7 @@ mod tests {
 
     #[test]
     fn deep_nesting_needs_no_stack() {
-        let deep = "[".repeat(200_000) + &"]".repeat(200_000);
+        let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
         let mut s = Splitter::new(deep.as_bytes(), 10, 1 << 20);
         assert_eq!(s.value(), Ok(Piece::TooLong(400_000)));
     }

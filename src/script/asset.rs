@@ -12,6 +12,7 @@ use crate::base::clock::Clock;
 use crate::base::diagnostic::{Diagnostic, has_errors};
 use crate::base::limits::Limits;
 use crate::base::source::FileId;
+use crate::inventory::asset::Provider;
 use crate::inventory::catalogue::{self, Lookup, TokenId, ids};
 use crate::inventory::snapshot::{Snapshot, ValueRef};
 use crate::lang::query::check::{Dialect, Scope, check};
@@ -138,6 +139,27 @@ impl World {
         Ok(names.into())
     }
 
+    /// The value of a provider's tag. Keys and values are two columns; one tag's two cells have the same element.
+    fn provider_tag(&self, key: &str, row: u32) -> Found<Dynamic> {
+        let Some(asset) = self.snapshot.asset(row) else { return Ok(Dynamic::UNIT) };
+        let (keys, values) = match asset.provider() {
+            Provider::Aws => (ids::AWS_TAG_KEY, ids::AWS_TAG_VALUE),
+            Provider::Azure => (ids::AZURE_TAG_NAME, ids::AZURE_TAG_VALUE),
+            Provider::Gcp => (ids::GCP_TAG_KEY, ids::GCP_TAG_VALUE),
+        };
+        let (keys_column, values_column) = (self.snapshot.column(keys), self.snapshot.column(values));
+        let found = keys_column.cells(row).find(|c| keys_column.value(c.code) == Some(ValueRef::Str(key)));
+        let Some(element) = found.map(|c| c.element) else {
+            return if self.is_unread(keys, row) {
+                Err(self.cannot_tell(&format!("the tag `{key}`"), &[]))
+            } else {
+                Ok(Dynamic::UNIT)
+            };
+        };
+        let value = values_column.cells(row).find(|c| c.element == element).and_then(|c| values_column.value(c.code));
+        Ok(value.map_or_else(|| "".into(), dynamic))
+    }
+
     fn token(&self, name: &str, row: u32) -> Found<Dynamic> {
         let Some(token) = self.tokens.get(name).copied() else { return Err(unknown(name)) };
         if token == ids::TAGS_NAME {
@@ -208,6 +230,11 @@ impl AssetValue {
     /// `asset["aws.ec2.instanceType"]`: text, number or bool; a list for tokens with many values; `()` for none.
     pub(super) fn token(&mut self, name: &str) -> Found<Dynamic> {
         self.world.token(name, self.row)
+    }
+
+    /// `asset.tag("owner")`: the value of the provider's tag, `()` where it has none of that name.
+    pub(super) fn tag(&mut self, key: &str) -> Found<Dynamic> {
+        self.world.provider_tag(key, self.row)
     }
 
     /// `asset.matches("query")`.

@@ -97,6 +97,7 @@ pub(super) fn engine(limits: &Limits, clock: Option<Arc<dyn Clock>>) -> Engine {
     engine.register_get("provider", AssetValue::provider);
     engine.register_get("connector", AssetValue::connector);
     engine.register_indexer_get(AssetValue::token);
+    engine.register_fn("tag", AssetValue::tag);
     engine.register_fn("matches", AssetValue::matches);
     engine
 }
