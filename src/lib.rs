@@ -16,3 +16,4 @@ pub mod plan;
 pub mod report;
 pub mod scan;
 pub mod script;
+pub mod store;

@@ -5,5 +5,6 @@ mod connector;
 mod golden;
 mod query;
 mod script;
+mod store;
 mod syntax;
 mod tidy;

@@ -1,0 +1,585 @@
+//! The state folder: inventory snapshots as files; runs, results, ledger and activity in SQLite. Every change is one
+//! transaction. A store that is damaged or newer than this version is refused and left as it is.
+
+pub mod atomic;
+mod mapped;
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{Connection, Row, SqliteConnection};
+use tokio::runtime::Runtime;
+
+use crate::inventory::snapshot::Snapshot;
+use crate::scan::ledger::Ledger;
+
+/// Migrations in order; the database's `user_version` is how many have run.
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
+/// How long one process waits for another's transaction.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// Why the state folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The folder or a file in it.
+    #[error("cannot use the state folder `{}`: {source}", path.display())]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// Not a database, or a broken one.
+    #[error(
+        "P0701: the store `{}` is damaged ({why}); it was left as it is. Move it away to start a new one, or name another folder with --state",
+        path.display()
+    )]
+    Damaged {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// Written by a newer version.
+    #[error("P0702: the store `{}` has version {found}, this palisade knows {known}; use a newer palisade", path.display())]
+    Newer {
+        /// Which.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+        /// Ours.
+        known: usize,
+    },
+    /// A query failed.
+    #[error("P0703: the store `{}`: {source}", path.display())]
+    Query {
+        /// Which.
+        path: PathBuf,
+        /// The database's words.
+        source: sqlx::Error,
+    },
+    /// A state change that the life of a scan does not have.
+    #[error("a scan that is {from} cannot become {to}")]
+    Transition {
+        /// From.
+        from: String,
+        /// To.
+        to: String,
+    },
+    /// No such reference.
+    #[error("there is no scan `{0}`; `palisade scans list` shows them")]
+    Unknown(String),
+}
+
+/// Where a run stands. product.md 1.10.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunState {
+    /// Sending.
+    Running,
+    /// All done.
+    Finished,
+    /// Stopped by the user or by a crash; can be resumed.
+    Interrupted,
+    /// Nothing to scan, and the scan counts as failed. Rule E10.
+    Failed,
+    /// Nothing to scan. Rule E11.
+    NotLaunched,
+}
+
+impl RunState {
+    const ALL: [Self; 5] = [Self::Running, Self::Finished, Self::Interrupted, Self::Failed, Self::NotLaunched];
+
+    /// The word stored and shown.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Finished => "finished",
+            Self::Interrupted => "interrupted",
+            Self::Failed => "failed",
+            Self::NotLaunched => "not launched",
+        }
+    }
+
+    fn may_become(self, to: Self) -> bool {
+        matches!(
+            (self, to),
+            (Self::Running, Self::Finished | Self::Interrupted | Self::Failed | Self::NotLaunched)
+                | (Self::Interrupted, Self::Running)
+        )
+    }
+
+    fn read(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| s.as_str() == word)
+    }
+}
+
+/// One run as listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunRecord {
+    /// `scan/1525152912.86743`.
+    pub reference: String,
+    /// Job title.
+    pub scan: String,
+    /// State.
+    pub state: RunState,
+    /// Plan hash.
+    pub plan_hash: String,
+    /// Start, RFC 3339.
+    pub started: String,
+    /// End, RFC 3339.
+    pub finished: Option<String>,
+    /// Seed of the probe order.
+    pub seed: u64,
+}
+
+/// An open store.
+pub struct Store {
+    folder: PathBuf,
+    database: PathBuf,
+    runtime: Runtime,
+    connection: SqliteConnection,
+}
+
+/// Reading and writing both use one connection; other processes wait for its transactions.
+impl Store {
+    /// Opens the store of a folder, making it where it is not there.
+    pub fn open(folder: &Path) -> Result<Self, StoreError> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |source| StoreError::Folder { path, source }
+        };
+        fs::create_dir_all(folder.join("snapshots")).map_err(failed(folder))?;
+        let database = folder.join("palisade.db");
+        refuse_foreign(&database)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed(folder))?;
+        let options = SqliteConnectOptions::new()
+            .filename(&database)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY);
+        let connection = runtime.block_on(async {
+            let mut connection = SqliteConnection::connect_with(&options).await?;
+            let check: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&mut connection).await?;
+            if check == "ok" { Ok(connection) } else { Err(sqlx::Error::Protocol(check)) }
+        });
+        let connection = connection.map_err(|e| unusable(&database, e))?;
+        let mut store = Self { folder: folder.to_owned(), database, runtime, connection };
+        store.migrate()?;
+        store.reclaim()?;
+        Ok(store)
+    }
+
+    fn failed(&self) -> impl Fn(sqlx::Error) -> StoreError + use<> {
+        let path = self.database.clone();
+        move |source| StoreError::Query { path: path.clone(), source }
+    }
+
+    /// Version and migrations are one transaction, so that two processes that make a store do not both make its tables.
+    fn migrate(&mut self) -> Result<(), StoreError> {
+        let failed = self.failed();
+        let connection = &mut self.connection;
+        let found = self.runtime.block_on(async {
+            let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *connection).await?;
+            if usize::try_from(found).is_ok_and(|done| done >= MIGRATIONS.len()) {
+                return Ok(found);
+            }
+            let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+            let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *transaction).await?;
+            let done = usize::try_from(found).unwrap_or(usize::MAX);
+            for (i, migration) in MIGRATIONS.iter().enumerate().skip(done) {
+                sqlx::raw_sql(*migration).execute(&mut *transaction).await?;
+                sqlx::raw_sql(sqlx::AssertSqlSafe(format!("PRAGMA user_version = {}", i + 1)))
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+            transaction.commit().await?;
+            Ok(found)
+        });
+        let found = found.map_err(failed)?;
+        if usize::try_from(found).is_ok_and(|done| done <= MIGRATIONS.len()) {
+            return Ok(());
+        }
+        Err(StoreError::Newer { path: self.database.clone(), found, known: MIGRATIONS.len() })
+    }
+
+    /// Runs whose process is gone were interrupted by a crash.
+    fn reclaim(&mut self) -> Result<(), StoreError> {
+        let failed = self.failed();
+        let connection = &mut self.connection;
+        let statement = "SELECT r.reference, r.process, max(h.at) FROM runs r JOIN run_history h USING (reference) \
+            WHERE r.state = 'running' GROUP BY r.reference";
+        let running: Vec<(String, i64, String)> = self
+            .runtime
+            .block_on(async { sqlx::query_as(statement).fetch_all(&mut *connection).await })
+            .map_err(failed)?;
+        for (reference, process, last_seen) in running {
+            let alive = process == i64::from(std::process::id()) || Path::new(&format!("/proc/{process}")).exists();
+            // Nobody wrote down when it died; the last known moment of the run is the honest one.
+            let at = last_seen.parse().unwrap_or(Timestamp::UNIX_EPOCH);
+            match (!alive).then(|| self.transition(&reference, RunState::Interrupted, at, "its process ended")) {
+                // Another process saw the same and was faster.
+                None | Some(Ok(()) | Err(StoreError::Transition { .. })) => {}
+                Some(Err(error)) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a snapshot file and its row. A snapshot that is there already is not written again.
+    pub fn save_snapshot(&mut self, snapshot: &Snapshot, connectors: &str) -> Result<(), StoreError> {
+        let name = format!("{}.pal-snap", snapshot.id());
+        let path = self.folder.join("snapshots").join(&name);
+        if !path.exists() {
+            atomic::write(&path, &snapshot.to_bytes())
+                .map_err(|source| StoreError::Folder { path: path.clone(), source })?;
+        }
+        let failed = self.failed();
+        let connection = &mut self.connection;
+        self.runtime
+            .block_on(async {
+                sqlx::query("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?, ?, ?)")
+                    .bind(snapshot.id().to_string())
+                    .bind(connectors)
+                    .bind(snapshot.taken_at().to_string())
+                    .bind(snapshot.learned_at().to_string())
+                    .bind(i64::from(snapshot.len()))
+                    .bind(name)
+                    .execute(connection)
+                    .await
+            })
+            .map(drop)
+            .map_err(failed)
+    }
+
+    /// Opens a stored snapshot by its id.
+    pub fn snapshot(&self, id: &str) -> Result<Snapshot, StoreError> {
+        let path = self.folder.join("snapshots").join(format!("{id}.pal-snap"));
+        let bytes = mapped::map(&path).map_err(|source| StoreError::Folder { path: path.clone(), source })?;
+        Snapshot::from_bytes(bytes).map_err(|e| StoreError::Damaged { path, why: e.to_string() })
+    }
+
+    /// The newest stored snapshot of these connectors, opened.
+    pub fn latest_snapshot(&mut self, connectors: &str) -> Result<Option<Snapshot>, StoreError> {
+        let failed = self.failed();
+        let connection = &mut self.connection;
+        let statement = "SELECT id FROM snapshots WHERE connectors = ? ORDER BY learned_at DESC, rowid DESC LIMIT 1";
+        let id: Option<String> = self
+            .runtime
+            .block_on(async { sqlx::query_scalar(statement).bind(connectors).fetch_optional(connection).await })
+            .map_err(failed)?;
+        id.map(|id| self.snapshot(&id)).transpose()
+    }
+
+    /// Begins a run and returns its reference: the second it began, and a number that makes it unique. Rule J3.
+    pub fn begin_run(
+        &mut self,
+        scan: &str,
+        plan_hash: &str,
+        snapshot: &str,
+        at: Timestamp,
+        seed: u64,
+    ) -> Result<String, StoreError> {
+        let failed = self.failed();
+        let connection = &mut self.connection;
+        self.runtime
+            .block_on(async {
+                let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+                let front = format!("scan/{}.", at.as_second());
+                let taken: Vec<String> = sqlx::query_scalar("SELECT reference FROM runs WHERE reference LIKE ? || '%'")
+                    .bind(&front)
+                    .fetch_all(&mut *transaction)
+                    .await?;
+                let first = u64::from(at.subsec_nanosecond().unsigned_abs()) / 10_000;
+                let free = (first..).map(|n| format!("{front}{n:05}")).find(|r| !taken.contains(r));
+                let reference = free.unwrap_or_else(|| front.clone());
+                sqlx::query("INSERT INTO runs VALUES (?, ?, 'running', ?, ?, ?, NULL, ?, ?)")
+                    .bind(&reference)
+                    .bind(scan)
+                    .bind(plan_hash)
+                    .bind(snapshot)
+                    .bind(at.to_string())
+                    .bind(seed.to_string())
+                    .bind(i64::from(std::process::id()))
+                    .execute(&mut *transaction)
+                    .await?;
+                sqlx::query("INSERT INTO run_history VALUES (?, ?, 'running', 'launched')")
+                    .bind(&reference)
+                    .bind(at.to_string())
+                    .execute(&mut *transaction)
+                    .await?;
+                transaction.commit().await?;
+                Ok(reference)
+            })
+            .map_err(failed)
+    }
+
+    /// Changes a run's state and writes its history. Refused where the life of a scan has no such step, also when
+    /// another process was faster.
+    pub fn transition(&mut self, reference: &str, to: RunState, at: Timestamp, why: &str) -> Result<(), StoreError> {
+        let from = self.run(reference)?;
+        if !from.state.may_become(to) {
+            return Err(StoreError::Transition { from: from.state.as_str().into(), to: to.as_str().into() });
+        }
+        let failed = self.failed();
+        let connection = &mut self.connection;
+        let moved = self.runtime.block_on(async {
+            let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+            if !step(&mut transaction, &from.reference, (from.state, to), at, why).await? {
+                return Ok(false);
+            }
+            transaction.commit().await?;
+            Ok(true)
+        });
+        moved.map_err(failed)?.then_some(()).ok_or_else(|| self.moved_on(reference, to))
+    }
+
+    fn moved_on(&mut self, reference: &str, to: RunState) -> StoreError {
+        match self.run(reference) {
+            Ok(run) => StoreError::Transition { from: run.state.as_str().into(), to: to.as_str().into() },
+            Err(error) => error,
+        }
+    }
+
+    /// Ends a run: results, ledger, finished targets, state and history in one transaction.
+    pub fn finish_run(
+        &mut self,
+        reference: &str,
+        to: RunState,
+        at: Timestamp,
+        end: &RunEnd<'_>,
+    ) -> Result<(), StoreError> {
+        if !RunState::Running.may_become(to) {
+            return Err(StoreError::Transition { from: RunState::Running.as_str().into(), to: to.as_str().into() });
+        }
+        let failed = self.failed();
+        let connection = &mut self.connection;
+        let ended = self
+            .runtime
+            .block_on(async {
+                let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+                if !step(&mut transaction, reference, (RunState::Running, to), at, end.why).await? {
+                    return Ok(false);
+                }
+                sqlx::query("INSERT OR REPLACE INTO results VALUES (?, ?)")
+                    .bind(reference)
+                    .bind(end.document)
+                    .execute(&mut *transaction)
+                    .await?;
+                for (entry, packets) in end.ledger.iter().flat_map(|l| l.lines()) {
+                    let statement = "INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?) \
+                        ON CONFLICT DO UPDATE SET packets = packets + excluded.packets";
+                    sqlx::query(statement)
+                        .bind(reference)
+                        .bind(i64::from(entry.warrant))
+                        .bind(entry.destination.to_string())
+                        .bind(i64::from(entry.port))
+                        .bind(entry.probe.as_str())
+                        .bind(i64::from(packets))
+                        .execute(&mut *transaction)
+                        .await?;
+                }
+                for (asset, address) in end.finished_targets {
+                    sqlx::query("INSERT OR IGNORE INTO finished_targets VALUES (?, ?, ?)")
+                        .bind(reference)
+                        .bind(asset)
+                        .bind(address)
+                        .execute(&mut *transaction)
+                        .await?;
+                }
+                transaction.commit().await?;
+                Ok(true)
+            })
+            .map_err(failed)?;
+        ended.then_some(()).ok_or_else(|| self.moved_on(reference, to))
+    }
+
+    /// Targets that earlier parts of a run have finished, as (asset, address).
+    pub fn finished_targets(&mut self, reference: &str) -> Result<Vec<(String, String)>, StoreError> {
+        let failed = self.failed();
+        let connection = &mut self.connection;
+        self.runtime
+            .block_on(async {
+                sqlx::query_as("SELECT asset, address FROM finished_targets WHERE reference = ?")
+                    .bind(reference)
+                    .fetch_all(connection)
+                    .await
+            })
+            .map_err(failed)
+    }
+
+    /// All runs, newest first.
+    pub fn runs(&mut self) -> Result<Vec<RunRecord>, StoreError> {
+        let failed = self.failed();
+        let connection = &mut self.connection;
+        let statement = "SELECT reference, scan, state, plan_hash, started, finished, seed FROM runs \
+            ORDER BY started DESC, reference DESC";
+        let rows =
+            self.runtime.block_on(async { sqlx::query(statement).fetch_all(connection).await }).map_err(failed)?;
+        rows.iter().map(|row| self.record(row)).collect()
+    }
+
+    fn record(&self, row: &sqlx::sqlite::SqliteRow) -> Result<RunRecord, StoreError> {
+        let failed = self.failed();
+        let state: String = row.try_get(2).map_err(&failed)?;
+        let seed: String = row.try_get(6).map_err(&failed)?;
+        let damaged = || StoreError::Damaged { path: self.database.clone(), why: format!("a run is `{state}`") };
+        Ok(RunRecord {
+            reference: row.try_get(0).map_err(&failed)?,
+            scan: row.try_get(1).map_err(&failed)?,
+            state: RunState::read(&state).ok_or_else(damaged)?,
+            plan_hash: row.try_get(3).map_err(&failed)?,
+            started: row.try_get(4).map_err(&failed)?,
+            finished: row.try_get(5).map_err(&failed)?,
+            seed: seed.parse().unwrap_or(0),
+        })
+    }
+
+    /// One run; `latest` is the newest.
+    pub fn run(&mut self, reference: &str) -> Result<RunRecord, StoreError> {
+        let runs = self.runs()?;
+        let found = runs.into_iter().find(|r| reference == "latest" || r.reference == reference);
+        found.ok_or_else(|| StoreError::Unknown(reference.to_owned()))
+    }
+
+    /// The results document of a run, as stored.
+    pub fn document(&mut self, reference: &str) -> Result<Option<String>, StoreError> {
+        let failed = self.failed();
+        let connection = &mut self.connection;
+        self.runtime
+            .block_on(async {
+                sqlx::query_scalar("SELECT document FROM results WHERE reference = ?")
+                    .bind(reference)
+                    .fetch_optional(connection)
+                    .await
+            })
+            .map_err(failed)
+    }
+
+    /// (time, state, why) of a run, oldest first.
+    pub fn history(&mut self, reference: &str) -> Result<Vec<(String, String, String)>, StoreError> {
+        let failed = self.failed();
+        let connection = &mut self.connection;
+        self.runtime
+            .block_on(async {
+                sqlx::query_as("SELECT at, state, why FROM run_history WHERE reference = ? ORDER BY rowid")
+                    .bind(reference)
+                    .fetch_all(connection)
+                    .await
+            })
+            .map_err(failed)
+    }
+
+    /// Adds a line to the activity log.
+    pub fn log(&mut self, at: Timestamp, kind: &str, text: &str) -> Result<(), StoreError> {
+        let failed = self.failed();
+        let connection = &mut self.connection;
+        self.runtime
+            .block_on(async {
+                sqlx::query("INSERT INTO activity VALUES (?, ?, ?)")
+                    .bind(at.to_string())
+                    .bind(kind)
+                    .bind(text)
+                    .execute(connection)
+                    .await
+            })
+            .map(drop)
+            .map_err(failed)
+    }
+
+    /// The newest lines of the activity log as (time, kind, text), newest first.
+    pub fn activity(&mut self, most: u32) -> Result<Vec<(String, String, String)>, StoreError> {
+        let failed = self.failed();
+        let connection = &mut self.connection;
+        self.runtime
+            .block_on(async {
+                sqlx::query_as("SELECT at, kind, text FROM activity ORDER BY rowid DESC LIMIT ?")
+                    .bind(i64::from(most))
+                    .fetch_all(connection)
+                    .await
+            })
+            .map_err(failed)
+    }
+}
+
+/// What the database's first answer means: corruption and foreign files are damage, anything else is told as it is.
+fn unusable(database: &Path, error: sqlx::Error) -> StoreError {
+    let path = database.to_owned();
+    let code = error.as_database_error().and_then(|e| e.code()).and_then(|c| c.parse::<u32>().ok());
+    // The low byte is the primary code: 11 is SQLITE_CORRUPT, 26 SQLITE_NOTADB.
+    let corrupt = matches!(code.map(|c| c & 0xff), Some(11 | 26)) || matches!(error, sqlx::Error::Protocol(_));
+    if corrupt {
+        StoreError::Damaged { path, why: error.to_string() }
+    } else {
+        StoreError::Query { path, source: error }
+    }
+}
+
+/// One step in a run's life, with its history; false where the run is no longer where the step begins.
+async fn step(
+    transaction: &mut SqliteConnection,
+    reference: &str,
+    (from, to): (RunState, RunState),
+    at: Timestamp,
+    why: &str,
+) -> Result<bool, sqlx::Error> {
+    let changed = sqlx::query("UPDATE runs SET state = ?, process = ?, finished = ? WHERE reference = ? AND state = ?")
+        .bind(to.as_str())
+        .bind(i64::from(std::process::id()))
+        .bind((to != RunState::Running).then(|| at.to_string()))
+        .bind(reference)
+        .bind(from.as_str())
+        .execute(&mut *transaction)
+        .await?;
+    if changed.rows_affected() != 1 {
+        return Ok(false);
+    }
+    sqlx::query("INSERT INTO run_history VALUES (?, ?, ?, ?)")
+        .bind(reference)
+        .bind(at.to_string())
+        .bind(to.as_str())
+        .bind(why)
+        .execute(&mut *transaction)
+        .await?;
+    Ok(true)
+}
+
+/// What is stored at the end of a run, or of a part of it.
+pub struct RunEnd<'a> {
+    /// The results document as JSON.
+    pub document: &'a str,
+    /// The ledger of this part.
+    pub ledger: Option<&'a Ledger>,
+    /// Targets that need not be scanned again, as (asset, address).
+    pub finished_targets: &'a [(String, String)],
+    /// Why the run ended.
+    pub why: &'a str,
+}
+
+/// A file that is there and is no SQLite database, or one of a newer version, is refused before anything touches it.
+fn refuse_foreign(database: &Path) -> Result<(), StoreError> {
+    let Ok(file) = fs::File::open(database) else { return Ok(()) };
+    let mut head = Vec::new();
+    if let Err(source) = file.take(100).read_to_end(&mut head) {
+        return Err(StoreError::Folder { path: database.to_owned(), source });
+    }
+    if head.is_empty() {
+        return Ok(());
+    }
+    // The database's header has 100 bytes; the user version stands at byte 60, big-endian.
+    let version: Option<[u8; 4]> = head.get(60..64).and_then(|v| v.try_into().ok());
+    match version.map(i32::from_be_bytes) {
+        Some(found) if head.starts_with(b"SQLite format 3\0") && head.len() == 100 => {
+            if usize::try_from(found).is_ok_and(|n| n <= MIGRATIONS.len()) {
+                return Ok(());
+            }
+            Err(StoreError::Newer { path: database.to_owned(), found: found.into(), known: MIGRATIONS.len() })
+        }
+        _ => Err(StoreError::Damaged { path: database.to_owned(), why: "it is no SQLite database".into() }),
+    }
+}
