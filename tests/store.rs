@@ -86,7 +86,7 @@ fn snapshots_come_back_as_they_were() {
     bytes[last] ^= 1;
     fs::write(&path, &bytes).unwrap();
     let told = store.latest_snapshot("a").unwrap_err().to_string();
-    assert!(told.contains("P0701") && told.contains("checksum") && told.contains("left as it was"), "{told}");
+    assert!(told.contains("P0701") && told.contains("checksum") && told.contains("left as it is"), "{told}");
     assert_eq!(fs::read(&path).unwrap(), bytes, "the damaged file is kept");
 }
 

@@ -35,7 +35,7 @@ pub enum StoreError {
     },
     /// Not a database, or a broken one.
     #[error(
-        "P0701: the store `{}` is damaged ({why}); it was left as it is. Move it away to start a new one, or name another folder with --state",
+        "P0701: the store `{}` is damaged ({why}); it is left as it is. Move it away to start a new one, or name another folder with --state",
         path.display()
     )]
     Damaged {
