@@ -4,6 +4,7 @@ mod analyze;
 mod connector;
 mod golden;
 mod query;
+mod report;
 mod script;
 mod store;
 mod syntax;
