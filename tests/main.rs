@@ -14,5 +14,8 @@ mod golden;
 mod lab;
 mod plan;
 mod query;
+mod report;
+mod script;
+mod store;
 mod syntax;
 mod tidy;

@@ -54,7 +54,7 @@ pub fn script(
     let text = inventory::script_text(workspace, &path.value, env)?;
     let mut sources = SourceMap::new();
     let file: FileId = sources.add(path.value.as_str(), text.as_str());
-    let loaded = load(&text, file, &env.limits, Arc::clone(&env.clock));
+    let loaded = load(&text, &path.value, file, &env.limits);
     Ok(Some(loaded.map_err(|diagnostics| ScriptFault { sources, diagnostics })))
 }
 
@@ -76,7 +76,7 @@ impl<'w> Prepared<'w> {
         let bound = self
             .hook
             .as_ref()
-            .map(|h| h.bind(Arc::clone(&self.loaded.snapshot), Arc::clone(&self.loaded.tags), self.now));
+            .map(|h| h.bind(Arc::clone(&self.loaded.snapshot), Arc::clone(&self.loaded.tags), self.now, Arc::clone(&env.clock)));
         let resolver = env.resolve_names.then(|| Hickory {
             servers: self.workspace.program.workspace.resolvers.clone(),
             in_flight: env.limits.names_in_flight,

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rhai::{Dynamic, EvalAltResult, ImmutableString};
 
 use super::asset::{AssetValue, World};
-use super::engine::{fresh, with_deadline};
+use super::engine::{engine, start};
 use crate::base::clock::Clock;
 use crate::base::limits::Limits;
 use crate::inventory::snapshot::Snapshot;
@@ -21,16 +21,17 @@ pub fn evaluate(
     limits: &Limits,
     clock: Arc<dyn Clock>,
 ) -> Result<String, String> {
-    let mut engine = fresh(limits, Arc::clone(&clock));
-    let world = Arc::new(World { snapshot, tags, now, limits: limits.clone(), queries: std::sync::Mutex::default() });
+    let mut engine = engine(limits, Some(Arc::clone(&clock)));
+    let world = Arc::new(World::new(snapshot, tags, now, Arc::clone(&clock), limits));
     engine.register_fn("asset", move |name: ImmutableString| -> Result<AssetValue, Box<EvalAltResult>> {
-        let snapshot = &world.snapshot;
+        let snapshot = world.snapshot();
         let row = snapshot.row_of(&name).or_else(|| snapshot.rows_named(&name).first().copied());
         match row {
             Some(row) => Ok(AssetValue { world: Arc::clone(&world), row }),
             None => Err(format!("there is no asset `{name}`").into()),
         }
     });
-    let answer: Result<Dynamic, _> = with_deadline(clock.as_ref(), limits.script_wall, || engine.eval(text));
+    start(clock.as_ref(), limits);
+    let answer: Result<Dynamic, _> = engine.eval(text);
     answer.map(|v| v.to_string()).map_err(|e| e.to_string())
 }

@@ -1,234 +1,286 @@
-//! Plan hooks written in rhai: compiled once, bound to a snapshot, called for each asset.
+//! Hooks: a script compiled once, bound to an inventory, asked about its assets from any thread.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rhai::{AST, CallFnOptions, Dynamic, Engine, EvalAltResult, Scope};
+use rhai::{AST, CallFnOptions, Dynamic, Engine, EvalAltResult, Map, ParseError, Position, Scope};
 
-use super::asset::{AssetValue, World};
-use super::engine::{engine, with_deadline};
+use super::asset::{AssetValue, World, check_query};
+use super::engine::{engine, start};
 use super::header;
+use super::lexemes::{Piece, pieces};
 use crate::base::clock::Clock;
-use crate::base::diagnostic::Diagnostic;
+use crate::base::diagnostic::{Diagnostic, has_errors};
 use crate::base::limits::Limits;
 use crate::base::source::{FileId, Span};
 use crate::inventory::snapshot::Snapshot;
+use crate::lang::query::predicate::Predicate;
 use crate::lang::query::tags::TagMembership;
 use crate::plan::hook::{AssetHook, HookError, Provides};
 
-/// A compiled script.
+pub use super::header::Header;
+
+/// The functions that make a script a hook.
+const FUNCTIONS: [&str; 4] = ["filter", "order", "rate", "annotate"];
+
+/// A script without errors.
 pub struct HookScript {
-    engine: Arc<Engine>,
+    name: Arc<str>,
+    header: Header,
     ast: AST,
     provides: Provides,
-    clock: Arc<dyn Clock>,
+    /// Queries that stand in the script as they are.
+    queries: Vec<(String, Predicate)>,
     limits: Limits,
+    /// What may be wrong with it; no errors.
+    pub warnings: Vec<Diagnostic>,
 }
 
-/// Compiles a script; the diagnostics point into its text.
-pub fn load(text: &str, file: FileId, limits: &Limits, clock: Arc<dyn Clock>) -> Result<HookScript, Vec<Diagnostic>> {
-    let mut found = header::check(text, file);
-    let engine = engine(limits, Arc::clone(&clock));
-    let ast = match engine.compile(text) {
+/// Compiles a script and checks it: header, functions, names, and the queries that stand in it. `name` is shown in
+/// failures, such as `owner.rhai`.
+pub fn load(text: &str, name: &str, file: FileId, limits: &Limits) -> Result<HookScript, Vec<Diagnostic>> {
+    if text.len() as u64 > limits.script_bytes {
+        let message = format!("the script has {} bytes; the limit is {}", text.len(), limits.script_bytes);
+        let found = Diagnostic::error("P0603", message, Span::new(file, 0, 0), "").help("split it or shorten it");
+        return Err(vec![found]);
+    }
+    let (header, mut found) = header::read(text, file);
+    if header.stage == "check" {
+        let message = "a script of the stage `check` is no hook";
+        let line = Span::new(file, 0, text.lines().next().map_or(0, str::len) as u32);
+        found.push(Diagnostic::error("P0602", message, line, "").help("write `// stage: hook`"));
+    }
+    let queries = literal_queries(text, file, limits, &mut found);
+    let ast = match engine(limits, None).compile(text) {
         Ok(ast) => ast,
         Err(error) => {
-            let position = error.position();
-            let at = byte_of(text, position.line(), position.position());
-            let span = Span::new(file, at, at + 1);
-            let message = format!("the script does not compile: {}", error.err_type());
-            found.push(Diagnostic::error("P0603", message, span, ""));
+            found.push(compile_error(text, file, &error));
             return Err(found);
         }
     };
-    let has = |name: &str| ast.iter_functions().any(|f| f.name == name && f.params.len() == 1);
-    let provides =
-        Provides { filter: has("filter"), order: has("order"), rate: has("rate"), annotate: has("annotate") };
-    if provides == Provides::default() {
-        let top = Span::new(file, 0, 0);
-        found.push(
-            Diagnostic::error("P0604", "the script has none of the functions of a hook", top, "")
-                .help("write fn filter(asset), fn order(asset), fn rate(asset) or fn annotate(asset)"),
-        );
+    let provides = functions(&ast, text, file, &mut found);
+    if has_errors(&found) {
+        return Err(found);
     }
-    if found.is_empty() { Ok(HookScript { engine, ast, provides, clock, limits: limits.clone() }) } else { Err(found) }
+    Ok(HookScript { name: name.into(), header, ast, provides, queries, limits: limits.clone(), warnings: found })
 }
 
-/// The byte at a line and column (both from one, columns in characters).
-fn byte_of(text: &str, line: Option<usize>, column: Option<usize>) -> u32 {
-    let line = line.unwrap_or(1).max(1);
+/// Queries given to `matches` as plain text, checked.
+fn literal_queries(text: &str, file: FileId, limits: &Limits, found: &mut Vec<Diagnostic>) -> Vec<(String, Predicate)> {
+    let mut queries: Vec<(String, Predicate)> = Vec::new();
+    for window in pieces(text).windows(4) {
+        let [(Piece::Name("matches"), _), (Piece::Other('('), _), (Piece::Text { inner, plain: true }, at), (next, _)] =
+            window
+        else {
+            continue;
+        };
+        if *next != Piece::Other(')') || queries.iter().any(|(q, _)| q == inner) {
+            continue;
+        }
+        let (predicate, told) = check_query(inner, file, at.start as u32 + 1, limits);
+        found.extend(told);
+        queries.extend(predicate.map(|p| ((*inner).to_owned(), p)));
+    }
+    queries
+}
+
+fn functions(ast: &AST, text: &str, file: FileId, found: &mut Vec<Diagnostic>) -> Provides {
+    let place = |name: &str| {
+        let pieces = pieces(text);
+        let at = pieces.windows(2).find_map(|pair| match pair {
+            [(Piece::Name("fn"), _), (Piece::Name(n), range)] if *n == name => Some(range.clone()),
+            _ => None,
+        });
+        at.map_or(Span::new(file, 0, 0), |r| Span::new(file, r.start as u32, r.end as u32))
+    };
+    let mut has = [false; 4];
+    for function in ast.iter_functions() {
+        let Some(slot) = FUNCTIONS.iter().position(|f| *f == function.name).and_then(|i| has.get_mut(i)) else {
+            continue;
+        };
+        if function.params.len() == 1 {
+            *slot = true;
+        } else {
+            let message = format!(
+                "`{}` takes {} arguments; a hook's functions take the asset",
+                function.name,
+                function.params.len()
+            );
+            let help = format!("write `fn {}(asset)`; name other functions differently", function.name);
+            found.push(Diagnostic::error("P0605", message, place(function.name), "").help(help));
+        }
+    }
+    let [filter, order, rate, annotate] = has;
+    if !has.contains(&true) && !has_errors(found) {
+        let end = Span::new(file, 0, text.lines().next().map_or(0, str::len) as u32);
+        found.push(
+            Diagnostic::error("P0604", "the script has none of a hook's functions", end, "")
+                .help("write `fn filter(asset)`, `fn order(asset)`, `fn rate(asset)` or `fn annotate(asset)`"),
+        );
+    }
+    Provides { filter, order, rate, annotate }
+}
+
+fn compile_error(text: &str, file: FileId, error: &ParseError) -> Diagnostic {
+    let at = offset(text, error.position()) as u32;
+    let width = text.get(at as usize..).and_then(|r| r.chars().next()).filter(|c| *c != '\n').map_or(0, char::len_utf8);
+    let words = error.err_type().to_string();
+    let mut message = lower_first(words.trim_end_matches('.'));
+    if message.is_empty() {
+        message = "the script does not compile".into();
+    }
+    Diagnostic::error("P0606", message, Span::new(file, at, at + width as u32), "rhai stops here").help(
+        "hooks are written in rhai without `eval`, `import`, clock, files and network; every variable is declared with `let`",
+    )
+}
+
+/// Byte offset of a place; rhai counts lines and characters from one.
+fn offset(text: &str, position: Position) -> usize {
+    let Some(line) = position.line() else { return text.len() };
     let start: usize = text.split_inclusive('\n').take(line - 1).map(str::len).sum();
-    let inside = text.get(start..).unwrap_or("");
-    let column = column.unwrap_or(1).max(1) - 1;
-    (start + inside.char_indices().nth(column).map_or(0, |(at, _)| at)) as u32
+    let rest = text.get(start..).unwrap_or("");
+    let column = position.position().unwrap_or(1).saturating_sub(1);
+    start + rest.char_indices().nth(column).map_or(rest.len(), |(i, _)| i)
+}
+
+fn lower_first(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|c| c.to_lowercase().chain(chars).collect()).unwrap_or_default()
 }
 
 impl HookScript {
+    /// What its header says.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
     /// Which functions it has.
     pub fn provides(&self) -> Provides {
         self.provides
     }
 
-    /// Binds it to what it may look at.
-    pub fn bind(&self, snapshot: Arc<Snapshot>, tags: Arc<TagMembership>, now: Timestamp) -> BoundHook<'_> {
-        let world = World { snapshot, tags, now, limits: self.limits.clone(), queries: std::sync::Mutex::default() };
-        BoundHook { script: self, world: Arc::new(world) }
+    /// Binds it to an inventory. `now` is what the word means in its queries; `clock` only measures how long calls take.
+    /// The queries that stand in the script are answered for all assets here.
+    pub fn bind(
+        &self,
+        snapshot: Arc<Snapshot>,
+        tags: Arc<TagMembership>,
+        now: Timestamp,
+        clock: Arc<dyn Clock>,
+    ) -> BoundHook {
+        let world = Arc::new(World::new(snapshot, tags, now, Arc::clone(&clock), &self.limits));
+        for (text, predicate) in &self.queries {
+            world.prepare(text, predicate);
+        }
+        BoundHook {
+            name: Arc::clone(&self.name),
+            engine: engine(&self.limits, Some(Arc::clone(&clock))),
+            ast: self.ast.clone(),
+            provides: self.provides,
+            limits: self.limits.clone(),
+            clock,
+            world,
+        }
     }
 }
 
-/// A hook over one snapshot.
-pub struct BoundHook<'a> {
-    script: &'a HookScript,
+/// A hook over one inventory.
+pub struct BoundHook {
+    name: Arc<str>,
+    engine: Engine,
+    ast: AST,
+    provides: Provides,
+    limits: Limits,
+    clock: Arc<dyn Clock>,
     world: Arc<World>,
 }
 
-impl BoundHook<'_> {
-    fn call(&self, function: &str, row: u32) -> Result<Dynamic, HookError> {
+impl BoundHook {
+    fn call(&self, function: &str, snapshot: &Snapshot, row: u32) -> Result<Dynamic, HookError> {
+        if snapshot.id() != self.world.snapshot().id() {
+            return Err(HookError(format!(
+                "the hook is bound to {}, not to {}",
+                self.world.snapshot().id(),
+                snapshot.id()
+            )));
+        }
+        start(&*self.clock, &self.limits);
         let asset = AssetValue { world: Arc::clone(&self.world), row };
         let options = CallFnOptions::new().eval_ast(false);
-        let mut scope = Scope::new();
         let result: Result<Dynamic, Box<EvalAltResult>> =
-            with_deadline(self.script.clock.as_ref(), self.script.limits.script_wall, || {
-                self.script.engine.call_fn_with_options(options, &mut scope, &self.script.ast, function, (asset,))
-            });
-        result.map_err(|error| HookError(in_words(&error)))
+            self.engine.call_fn_with_options(options, &mut Scope::new(), &self.ast, function, (asset,));
+        result.map_err(|error| self.failure(function, &error))
     }
 
-    fn typed<T: Clone + Send + Sync + 'static>(&self, function: &str, row: u32, wanted: &str) -> Result<T, HookError> {
-        let value = self.call(function, row)?;
-        let ty = value.type_name();
-        value.try_cast::<T>().ok_or_else(|| HookError(format!("`{function}` returned {ty}, not {wanted}")))
-    }
-}
-
-/// rhai's error without its inner call chain.
-fn in_words(error: &EvalAltResult) -> String {
-    match error {
-        EvalAltResult::ErrorInFunctionCall(_, _, inner, _) => in_words(inner),
-        EvalAltResult::ErrorTerminated(..) => "it ran longer than its time limit".into(),
-        EvalAltResult::ErrorTooManyOperations(_) => "it did more operations than its limit".into(),
-        other => other.to_string(),
-    }
-}
-
-impl AssetHook for BoundHook<'_> {
-    fn provides(&self) -> Provides {
-        self.script.provides
-    }
-
-    fn filter(&self, row: u32) -> Result<bool, HookError> {
-        self.typed("filter", row, "true or false")
-    }
-
-    fn order(&self, row: u32) -> Result<i64, HookError> {
-        self.typed("order", row, "a whole number")
-    }
-
-    fn rate(&self, row: u32) -> Result<i64, HookError> {
-        self.typed("rate", row, "a whole number")
-    }
-
-    fn annotate(&self, row: u32) -> Result<Vec<(String, String)>, HookError> {
-        let map: rhai::Map = self.typed("annotate", row, "a map")?;
-        Ok(map.into_iter().map(|(k, v)| (k.to_string(), v.to_string())).collect())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::base::clock::SystemClock;
-    use crate::inventory::synthetic;
-
-    const HEADER: &str = "// name: t\n// description: t\n// stage: hook\n// author: t\n";
-
-    fn compiled(body: &str) -> HookScript {
-        let clock = Arc::new(SystemClock::default());
-        match load(&format!("{HEADER}{body}"), FileId(0), &Limits::default(), clock) {
-            Ok(script) => script,
-            Err(found) => panic!("{found:?}"),
+    fn failure(&self, function: &str, error: &EvalAltResult) -> HookError {
+        let mut inner = error;
+        while let EvalAltResult::ErrorInFunctionCall(_, _, next, _) = inner {
+            inner = next;
         }
-    }
-
-    fn said(body: &str) -> String {
-        let script = compiled(body);
-        let (snapshot, _) = Snapshot::build(synthetic::assets(3, 1), &Limits::default()).unwrap();
-        let hook = script.bind(Arc::new(snapshot), Arc::default(), Timestamp::UNIX_EPOCH);
-        match hook.filter(0) {
-            Ok(value) => value.to_string(),
-            Err(error) => error.0,
-        }
-    }
-
-    #[test]
-    fn assets_answer_by_token() {
-        assert_eq!(
-            said(r#"fn filter(a) { a["azure.vm.name"] == "vm-0" && a.name == "vm-0" && a["provider"] == "AZURE" }"#),
-            "true"
-        );
-        assert_eq!(said(r#"fn filter(a) { a["azure.vm.vmId"] == a.id && a["aws.ec2.vpcId"] == () }"#), "true");
-        assert_eq!(said(r#"fn filter(a) { a["azure.tags.name"] == ["env"] && a.matches("provider: AZURE") }"#), "true");
-        assert!(
-            said(r#"fn filter(a) { a["azure.vm.nam"] == 1 }"#)
-                .contains("there is no token `azure.vm.nam`; did you mean `azure.vm.name`?")
-        );
-        assert!(said(r#"fn filter(a) { a["openPorts.port"].len == 0 }"#).contains("cannot tell `openPorts.port`"));
-        assert!(said(r#"fn filter(a) { a.matches("provider: ") }"#).contains("a value is missing after `provider:`"));
-        assert_eq!(said("fn filter(a) { 5 }"), "`filter` returned i64, not true or false");
-    }
-
-    #[test]
-    fn every_limit_ends_a_hostile_script() {
-        for (body, why) in [
-            ("loop { }", "it did more operations than its limit"),
-            ("let x = 0; while true { x += 1; } true", "it did more operations than its limit"),
-            ("fn deep(n) { deep(n + 1) } deep(0)", "Stack overflow"),
-            ("let s = \"aaaaaaaaaa\"; loop { s += s; } true", "Length of string too large"),
-            ("let s = \"a\"; s.pad(2000000000, 'x'); true", "Length of string too large"),
-            ("let a = []; loop { a.push(1); } true", "Size of array/BLOB too large"),
-            ("let a = []; a.pad(2000000000, 1); true", "Size of array/BLOB too large"),
-            ("let m = #{}; let i = 0; loop { m[\"k\" + i] = i; i += 1; } true", "limit"),
-            ("let a = [1]; loop { a = [a, a]; } true", "Size of array/BLOB too large"),
-            ("9223372036854775807 + 1 == 0", "Addition overflow"),
-            ("1 / 0 == 0", "Division by zero"),
-            ("[1][5] == 0", "Array index 5 out of bounds"),
-            ("2 ** 100000 == 0", "overflow"),
-            ("import \"/etc/passwd\" as x; true", "Module"),
-            ("nothing", "Variable not found"),
-            ("sleep(2); true", "Function not found: sleep"),
-            ("timestamp() == 0", "Function not found: timestamp"),
-        ] {
-            let (helper, body) = match body.strip_prefix("fn deep") {
-                Some(rest) => {
-                    let (function, call) = rest.split_once("} ").unwrap();
-                    (format!("fn deep{function}}}\n"), call.to_owned())
+        let words = match inner {
+            EvalAltResult::ErrorTerminated(why, _) => why.to_string(),
+            EvalAltResult::ErrorRuntime(why, _) if why.is_string() => why.to_string(),
+            EvalAltResult::ErrorTooManyOperations(_) => "it uses more operations than a call may".into(),
+            other => {
+                let mut bare = other.to_string();
+                if let Some(cut) = bare.rfind(" (line ") {
+                    bare.truncate(cut);
                 }
-                None => (String::new(), body.to_owned()),
-            };
-            let text = said(&format!("{helper}fn filter(a) {{ {body} }}"));
-            assert!(text.contains(why), "{body}: {text}");
-        }
-    }
-
-    #[test]
-    fn callbacks_of_native_functions_end_at_the_wall() {
-        let body = "fn filter(a) { let v = []; v.pad(9000, 1); for i in 0..100000 { v.sort(|x, y| x - y); } true }";
-        let text = said(body);
-        assert!(text.contains("limit"), "{text}");
-    }
-
-    #[test]
-    fn what_must_not_compile_does_not() {
-        let failed = |body: &str| {
-            let clock = Arc::new(SystemClock::default());
-            load(body, FileId(0), &Limits::default(), clock).map(|_| ()).unwrap_err()
+                lower_first(&bare)
+            }
         };
-        let codes = |body: &str| failed(body).iter().map(|d| d.code).collect::<Vec<_>>();
-        assert_eq!(codes(&format!("{HEADER}fn filter(a) {{ eval(\"1\") }}")), ["P0603"]);
-        assert_eq!(codes(&format!("{HEADER}fn helper(a) {{ true }}")), ["P0604"]);
-        assert_eq!(codes("fn filter(a) { true }"), ["P0601"; 4]);
-        let deep = format!("{HEADER}fn filter(a) {{ {}1{} }}", "(".repeat(500), ")".repeat(500));
-        assert_eq!(codes(&deep), ["P0603"]);
-        let found = failed(&format!("{HEADER}fn filter(a) {{\n  let = 5; }}"));
-        assert_eq!(found[0].span().unwrap().start as usize, HEADER.len() + "fn filter(a) {\n  let ".len());
+        let mut place = self.name.to_string();
+        if let (Some(line), column) = (inner.position().line(), inner.position().position().unwrap_or(1)) {
+            place = format!("{place}:{line}:{column}");
+        }
+        HookError(format!("{place}: `{function}` failed: {words}"))
+    }
+
+    fn wrong(&self, function: &str, wanted: &str, got: &Dynamic) -> HookError {
+        let got = if got.is_unit() { "nothing".into() } else { format!("a value of type {}", got.type_name()) };
+        HookError(format!("{}: `{function}` must return {wanted}, but returned {got}", self.name))
+    }
+
+    fn int(&self, function: &str, snapshot: &Snapshot, row: u32) -> Result<i64, HookError> {
+        let value = self.call(function, snapshot, row)?;
+        value.as_int().map_err(|_| self.wrong(function, "a whole number", &value))
+    }
+}
+
+/// A value of an annotation; none for nothing.
+fn note(value: &Dynamic) -> Option<String> {
+    if value.is_unit() {
+        return None;
+    }
+    match value.as_array_ref() {
+        Ok(items) => {
+            Some(items.iter().filter_map(|v| (!v.is_array()).then(|| note(v)).flatten()).collect::<Vec<_>>().join(", "))
+        }
+        Err(_) => Some(value.to_string()),
+    }
+}
+
+impl AssetHook for BoundHook {
+    fn provides(&self) -> Provides {
+        self.provides
+    }
+
+    fn filter(&self, snapshot: &Snapshot, row: u32) -> Result<bool, HookError> {
+        let value = self.call("filter", snapshot, row)?;
+        value.as_bool().map_err(|_| self.wrong("filter", "true or false", &value))
+    }
+
+    fn order(&self, snapshot: &Snapshot, row: u32) -> Result<i64, HookError> {
+        self.int("order", snapshot, row)
+    }
+
+    fn rate(&self, snapshot: &Snapshot, row: u32) -> Result<i64, HookError> {
+        self.int("rate", snapshot, row)
+    }
+
+    fn annotate(&self, snapshot: &Snapshot, row: u32) -> Result<Vec<(String, String)>, HookError> {
+        let value = self.call("annotate", snapshot, row)?;
+        let Some(map) = value.read_lock::<Map>() else { return Err(self.wrong("annotate", "a map", &value)) };
+        Ok(map.iter().filter_map(|(k, v)| Some((k.to_string(), note(v)?))).collect())
     }
 }

@@ -19,7 +19,9 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
         if let Ok(old) = fs::metadata(path) {
             fs::set_permissions(&temporary, old.permissions())?;
         }
-        fs::rename(&temporary, path)
+        fs::rename(&temporary, path)?;
+        // The rename itself is only safe from a power cut once the folder is written.
+        File::open(folder)?.sync_all()
     })();
     if written.is_err() {
         let _ = fs::remove_file(&temporary);

@@ -35,7 +35,7 @@ pub enum StoreError {
     },
     /// Not a database, or a broken one.
     #[error(
-        "P0701: the store `{}` is damaged ({why}); it was left as it is. Move it away to start a new one, or name another folder with --state",
+        "P0701: the store `{}` is damaged ({why}); it is left as it is. Move it away to start a new one, or name another folder with --state",
         path.display()
     )]
     Damaged {
@@ -168,7 +168,7 @@ impl Store {
             let check: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&mut connection).await?;
             if check == "ok" { Ok(connection) } else { Err(sqlx::Error::Protocol(check)) }
         });
-        let connection = connection.map_err(|e| StoreError::Damaged { path: database.clone(), why: e.to_string() })?;
+        let connection = connection.map_err(|e| unusable(&database, e))?;
         let mut store = Self { folder: folder.to_owned(), database, runtime, connection };
         store.migrate()?;
         store.reclaim()?;
@@ -180,46 +180,52 @@ impl Store {
         move |source| StoreError::Query { path: path.clone(), source }
     }
 
+    /// Version and migrations are one transaction, so that two processes that make a store do not both make its tables.
     fn migrate(&mut self) -> Result<(), StoreError> {
         let failed = self.failed();
         let connection = &mut self.connection;
-        let found: i64 = self
-            .runtime
-            .block_on(async { sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *connection).await })
-            .map_err(&failed)?;
-        let done = usize::try_from(found).unwrap_or(usize::MAX);
-        if done > MIGRATIONS.len() {
-            return Err(StoreError::Newer { path: self.database.clone(), found, known: MIGRATIONS.len() });
+        let found = self.runtime.block_on(async {
+            let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *connection).await?;
+            if usize::try_from(found).is_ok_and(|done| done >= MIGRATIONS.len()) {
+                return Ok(found);
+            }
+            let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+            let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *transaction).await?;
+            let done = usize::try_from(found).unwrap_or(usize::MAX);
+            for (i, migration) in MIGRATIONS.iter().enumerate().skip(done) {
+                sqlx::raw_sql(*migration).execute(&mut *transaction).await?;
+                sqlx::raw_sql(sqlx::AssertSqlSafe(format!("PRAGMA user_version = {}", i + 1)))
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+            transaction.commit().await?;
+            Ok(found)
+        });
+        let found = found.map_err(failed)?;
+        if usize::try_from(found).is_ok_and(|done| done <= MIGRATIONS.len()) {
+            return Ok(());
         }
-        self.runtime
-            .block_on(async {
-                let mut transaction = connection.begin().await?;
-                for (i, migration) in MIGRATIONS.iter().enumerate().skip(done) {
-                    sqlx::raw_sql(*migration).execute(&mut *transaction).await?;
-                    sqlx::raw_sql(sqlx::AssertSqlSafe(format!("PRAGMA user_version = {}", i + 1)))
-                        .execute(&mut *transaction)
-                        .await?;
-                }
-                transaction.commit().await
-            })
-            .map_err(failed)
+        Err(StoreError::Newer { path: self.database.clone(), found, known: MIGRATIONS.len() })
     }
 
     /// Runs whose process is gone were interrupted by a crash.
     fn reclaim(&mut self) -> Result<(), StoreError> {
         let failed = self.failed();
         let connection = &mut self.connection;
-        let running: Vec<(String, i64)> = self
+        let statement = "SELECT r.reference, r.process, max(h.at) FROM runs r JOIN run_history h USING (reference) \
+            WHERE r.state = 'running' GROUP BY r.reference";
+        let running: Vec<(String, i64, String)> = self
             .runtime
-            .block_on(async {
-                sqlx::query_as("SELECT reference, process FROM runs WHERE state = 'running'")
-                    .fetch_all(&mut *connection)
-                    .await
-            })
+            .block_on(async { sqlx::query_as(statement).fetch_all(&mut *connection).await })
             .map_err(failed)?;
-        for (reference, process) in running {
-            if process != i64::from(std::process::id()) && !Path::new(&format!("/proc/{process}")).exists() {
-                self.transition(&reference, RunState::Interrupted, Timestamp::UNIX_EPOCH, "its process ended")?;
+        for (reference, process, last_seen) in running {
+            let alive = process == i64::from(std::process::id()) || Path::new(&format!("/proc/{process}")).exists();
+            // Nobody wrote down when it died; the last known moment of the run is the honest one.
+            let at = last_seen.parse().unwrap_or(Timestamp::UNIX_EPOCH);
+            match (!alive).then(|| self.transition(&reference, RunState::Interrupted, at, "its process ended")) {
+                // Another process saw the same and was faster.
+                None | Some(Ok(()) | Err(StoreError::Transition { .. })) => {}
+                Some(Err(error)) => return Err(error),
             }
         }
         Ok(())
@@ -256,6 +262,18 @@ impl Store {
         let path = self.folder.join("snapshots").join(format!("{id}.pal-snap"));
         let bytes = mapped::map(&path).map_err(|source| StoreError::Folder { path: path.clone(), source })?;
         Snapshot::from_bytes(bytes).map_err(|e| StoreError::Damaged { path, why: e.to_string() })
+    }
+
+    /// The newest stored snapshot of these connectors, opened.
+    pub fn latest_snapshot(&mut self, connectors: &str) -> Result<Option<Snapshot>, StoreError> {
+        let failed = self.failed();
+        let connection = &mut self.connection;
+        let statement = "SELECT id FROM snapshots WHERE connectors = ? ORDER BY learned_at DESC, rowid DESC LIMIT 1";
+        let id: Option<String> = self
+            .runtime
+            .block_on(async { sqlx::query_scalar(statement).bind(connectors).fetch_optional(connection).await })
+            .map_err(failed)?;
+        id.map(|id| self.snapshot(&id)).transpose()
     }
 
     /// Begins a run and returns its reference: the second it began, and a number that makes it unique. Rule J3.
@@ -301,34 +319,31 @@ impl Store {
             .map_err(failed)
     }
 
-    /// Changes a run's state and writes its history.
+    /// Changes a run's state and writes its history. Refused where the life of a scan has no such step, also when
+    /// another process was faster.
     pub fn transition(&mut self, reference: &str, to: RunState, at: Timestamp, why: &str) -> Result<(), StoreError> {
-        let from = self.run(reference)?.state;
-        if !from.may_become(to) {
-            return Err(StoreError::Transition { from: from.as_str().into(), to: to.as_str().into() });
+        let from = self.run(reference)?;
+        if !from.state.may_become(to) {
+            return Err(StoreError::Transition { from: from.state.as_str().into(), to: to.as_str().into() });
         }
         let failed = self.failed();
         let connection = &mut self.connection;
-        self.runtime
-            .block_on(async {
-                let mut transaction = connection.begin().await?;
-                sqlx::query("UPDATE runs SET state = ?, process = ?, finished = ? WHERE reference = ?")
-                    .bind(to.as_str())
-                    .bind(i64::from(std::process::id()))
-                    .bind((to != RunState::Running).then(|| at.to_string()))
-                    .bind(reference)
-                    .execute(&mut *transaction)
-                    .await?;
-                sqlx::query("INSERT INTO run_history VALUES (?, ?, ?, ?)")
-                    .bind(reference)
-                    .bind(at.to_string())
-                    .bind(to.as_str())
-                    .bind(why)
-                    .execute(&mut *transaction)
-                    .await?;
-                transaction.commit().await
-            })
-            .map_err(failed)
+        let moved = self.runtime.block_on(async {
+            let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+            if !step(&mut transaction, &from.reference, (from.state, to), at, why).await? {
+                return Ok(false);
+            }
+            transaction.commit().await?;
+            Ok(true)
+        });
+        moved.map_err(failed)?.then_some(()).ok_or_else(|| self.moved_on(reference, to))
+    }
+
+    fn moved_on(&mut self, reference: &str, to: RunState) -> StoreError {
+        match self.run(reference) {
+            Ok(run) => StoreError::Transition { from: run.state.as_str().into(), to: to.as_str().into() },
+            Err(error) => error,
+        }
     }
 
     /// Ends a run: results, ledger, finished targets, state and history in one transaction.
@@ -339,11 +354,18 @@ impl Store {
         at: Timestamp,
         end: &RunEnd<'_>,
     ) -> Result<(), StoreError> {
+        if !RunState::Running.may_become(to) {
+            return Err(StoreError::Transition { from: RunState::Running.as_str().into(), to: to.as_str().into() });
+        }
         let failed = self.failed();
         let connection = &mut self.connection;
-        self.runtime
+        let ended = self
+            .runtime
             .block_on(async {
-                let mut transaction = connection.begin().await?;
+                let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+                if !step(&mut transaction, reference, (RunState::Running, to), at, end.why).await? {
+                    return Ok(false);
+                }
                 sqlx::query("INSERT OR REPLACE INTO results VALUES (?, ?)")
                     .bind(reference)
                     .bind(end.document)
@@ -370,22 +392,11 @@ impl Store {
                         .execute(&mut *transaction)
                         .await?;
                 }
-                sqlx::query("UPDATE runs SET state = ?, finished = ? WHERE reference = ?")
-                    .bind(to.as_str())
-                    .bind(at.to_string())
-                    .bind(reference)
-                    .execute(&mut *transaction)
-                    .await?;
-                sqlx::query("INSERT INTO run_history VALUES (?, ?, ?, ?)")
-                    .bind(reference)
-                    .bind(at.to_string())
-                    .bind(to.as_str())
-                    .bind(end.why)
-                    .execute(&mut *transaction)
-                    .await?;
-                transaction.commit().await
+                transaction.commit().await?;
+                Ok(true)
             })
-            .map_err(failed)
+            .map_err(failed)?;
+        ended.then_some(()).ok_or_else(|| self.moved_on(reference, to))
     }
 
     /// Targets that earlier parts of a run have finished, as (asset, address).
@@ -480,6 +491,62 @@ impl Store {
             .map(drop)
             .map_err(failed)
     }
+
+    /// The newest lines of the activity log as (time, kind, text), newest first.
+    pub fn activity(&mut self, most: u32) -> Result<Vec<(String, String, String)>, StoreError> {
+        let failed = self.failed();
+        let connection = &mut self.connection;
+        self.runtime
+            .block_on(async {
+                sqlx::query_as("SELECT at, kind, text FROM activity ORDER BY rowid DESC LIMIT ?")
+                    .bind(i64::from(most))
+                    .fetch_all(connection)
+                    .await
+            })
+            .map_err(failed)
+    }
+}
+
+/// What the database's first answer means: corruption and foreign files are damage, anything else is told as it is.
+fn unusable(database: &Path, error: sqlx::Error) -> StoreError {
+    let path = database.to_owned();
+    let code = error.as_database_error().and_then(|e| e.code()).and_then(|c| c.parse::<u32>().ok());
+    // The low byte is the primary code: 11 is SQLITE_CORRUPT, 26 SQLITE_NOTADB.
+    let corrupt = matches!(code.map(|c| c & 0xff), Some(11 | 26)) || matches!(error, sqlx::Error::Protocol(_));
+    if corrupt {
+        StoreError::Damaged { path, why: error.to_string() }
+    } else {
+        StoreError::Query { path, source: error }
+    }
+}
+
+/// One step in a run's life, with its history; false where the run is no longer where the step begins.
+async fn step(
+    transaction: &mut SqliteConnection,
+    reference: &str,
+    (from, to): (RunState, RunState),
+    at: Timestamp,
+    why: &str,
+) -> Result<bool, sqlx::Error> {
+    let changed = sqlx::query("UPDATE runs SET state = ?, process = ?, finished = ? WHERE reference = ? AND state = ?")
+        .bind(to.as_str())
+        .bind(i64::from(std::process::id()))
+        .bind((to != RunState::Running).then(|| at.to_string()))
+        .bind(reference)
+        .bind(from.as_str())
+        .execute(&mut *transaction)
+        .await?;
+    if changed.rows_affected() != 1 {
+        return Ok(false);
+    }
+    sqlx::query("INSERT INTO run_history VALUES (?, ?, ?, ?)")
+        .bind(reference)
+        .bind(at.to_string())
+        .bind(to.as_str())
+        .bind(why)
+        .execute(&mut *transaction)
+        .await?;
+    Ok(true)
 }
 
 /// What is stored at the end of a run, or of a part of it.
@@ -494,14 +561,25 @@ pub struct RunEnd<'a> {
     pub why: &'a str,
 }
 
-/// A file that is there and is no SQLite database is refused before anything touches it.
+/// A file that is there and is no SQLite database, or one of a newer version, is refused before anything touches it.
 fn refuse_foreign(database: &Path) -> Result<(), StoreError> {
-    let Ok(mut file) = fs::File::open(database) else { return Ok(()) };
-    let mut head = [0; 16];
-    match file.read(&mut head) {
-        Ok(0) => Ok(()),
-        Ok(16) if head.starts_with(b"SQLite format 3\0") => Ok(()),
-        Ok(_) => Err(StoreError::Damaged { path: database.to_owned(), why: "it is no SQLite database".into() }),
-        Err(source) => Err(StoreError::Folder { path: database.to_owned(), source }),
+    let Ok(file) = fs::File::open(database) else { return Ok(()) };
+    let mut head = Vec::new();
+    if let Err(source) = file.take(100).read_to_end(&mut head) {
+        return Err(StoreError::Folder { path: database.to_owned(), source });
+    }
+    if head.is_empty() {
+        return Ok(());
+    }
+    // The database's header has 100 bytes; the user version stands at byte 60, big-endian.
+    let version: Option<[u8; 4]> = head.get(60..64).and_then(|v| v.try_into().ok());
+    match version.map(i32::from_be_bytes) {
+        Some(found) if head.starts_with(b"SQLite format 3\0") && head.len() == 100 => {
+            if usize::try_from(found).is_ok_and(|n| n <= MIGRATIONS.len()) {
+                return Ok(());
+            }
+            Err(StoreError::Newer { path: database.to_owned(), found: found.into(), known: MIGRATIONS.len() })
+        }
+        _ => Err(StoreError::Damaged { path: database.to_owned(), why: "it is no SQLite database".into() }),
     }
 }
