@@ -3,6 +3,7 @@
 mod analyze;
 mod connector;
 mod golden;
+mod ide;
 mod query;
 mod syntax;
 mod tidy;
