@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::Mode;
 use super::place::{Place, Walk, is_number};
-use super::query::{QueryWalk, Step, known_token};
+use super::query::{QueryWalk, Step, is_name};
 use crate::lang::syntax::lexer::{Kind, Lexeme, is_keyword, lexemes};
 
 /// What a piece of text is.
@@ -103,14 +103,9 @@ fn query_word(word: &str, query: &QueryWalk) -> HighlightKind {
     match &query.step {
         _ if is_keyword(word) => HighlightKind::Keyword,
         Step::Reference => HighlightKind::Reference,
-        Step::Operand if known_token(&query.full_name(word)).is_some() || is_group(word) => HighlightKind::Token,
+        Step::Operand if is_name(&query.full_name(word)) => HighlightKind::Token,
         _ => number_or_word(word),
     }
-}
-
-/// `aws.tags`, `openPorts`: names that only groups have.
-fn is_group(word: &str) -> bool {
-    crate::inventory::catalogue::tokens().iter().any(|t| !t.group().is_empty() && t.group().eq_ignore_ascii_case(word))
 }
 
 fn number_or_word(word: &str) -> HighlightKind {

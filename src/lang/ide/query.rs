@@ -1,6 +1,9 @@
 //! Where in a query a lexeme stands: a small state machine over lexemes.
 
-use crate::inventory::catalogue;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use crate::inventory::catalogue::{self, Token};
 use crate::lang::syntax::lexer::{Kind, Lexeme, is_keyword};
 
 /// What may come next.
@@ -9,26 +12,26 @@ pub(super) enum Step {
     /// A term, `not`, `(` or `@`.
     Operand,
     /// After this token: an operator.
-    Operator(String),
+    Operator(Arc<str>),
     /// A value of this token.
-    Value(String),
+    Value(Arc<str>),
     /// After `is`.
     Is,
     /// After `in`, for this token.
-    In(String),
+    In(Arc<str>),
     /// After a whole term.
     Joint,
     /// After `@`.
     Reference,
 }
 
+/// An open bracket.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Open {
-    Paren,
-    /// `token: (part: x and …)`.
-    Group(String),
-    /// `token: [a, b]`, `token: (a or b)`.
-    Values(String),
+struct Open {
+    /// The token whose parts are tested in it: `token: (part: x and …)`, and every bracket inside that.
+    group: Option<Arc<str>>,
+    /// The token whose values stand in it: `token: [a, b]`, `token: (a or b)`.
+    values: Option<Arc<str>>,
 }
 
 /// The state between two lexemes of a query.
@@ -38,11 +41,40 @@ pub(super) struct QueryWalk {
     open: Vec<Open>,
 }
 
-/// Known tokens by any spelling; unlike the catalogue's look-up this does not search for near names.
-pub(super) fn known_token(name: &str) -> Option<&'static catalogue::Token> {
-    let tokens = catalogue::tokens();
-    let named = tokens.iter().find(|t| t.name.eq_ignore_ascii_case(name));
-    named.or_else(|| tokens.iter().find(|t| t.aliases.iter().any(|a| a.eq_ignore_ascii_case(name))))
+/// Names are looked up for each word of a text, so look-up takes constant time and never searches for near names.
+fn names() -> &'static HashMap<String, Option<&'static Token>> {
+    static NAMES: OnceLock<HashMap<String, Option<&'static Token>>> = OnceLock::new();
+    NAMES.get_or_init(|| {
+        let groups = catalogue::tokens().iter().map(|t| (t.group().to_lowercase(), None));
+        let mut names: HashMap<_, _> = groups.filter(|(name, _)| !name.is_empty()).collect();
+        let aliases =
+            catalogue::tokens().iter().flat_map(|t| t.aliases.iter().map(move |a| (a.to_lowercase(), Some(t))));
+        names.extend(aliases);
+        names.extend(catalogue::tokens().iter().map(|t| (t.name.to_lowercase(), Some(t))));
+        names
+    })
+}
+
+/// Longer words are no names.
+const MAX_NAME_BYTES: usize = 64;
+
+fn named(name: &str) -> Option<Option<&'static Token>> {
+    (name.len() <= MAX_NAME_BYTES).then(|| names().get(&name.to_lowercase()).copied()).flatten()
+}
+
+/// A token by any of its spellings.
+pub(super) fn known_token(name: &str) -> Option<&'static Token> {
+    named(name).flatten()
+}
+
+/// A token, or the name of a group of tokens.
+pub(super) fn is_name(name: &str) -> bool {
+    named(name).is_some()
+}
+
+/// `aws.tags` and its like: what a group test can be made on.
+fn is_group(name: &str) -> bool {
+    is_name(name) && !catalogue::group(name).is_empty()
 }
 
 impl QueryWalk {
@@ -52,14 +84,19 @@ impl QueryWalk {
 
     /// The token whose parts are tested here, empty outside groups.
     pub(super) fn group(&self) -> &str {
-        self.open.iter().rev().find_map(|o| if let Open::Group(g) = o { Some(g.as_str()) } else { None }).unwrap_or("")
+        self.open.last().and_then(|o| o.group.as_deref()).unwrap_or("")
     }
 
     /// The full name of a token as written here.
-    pub(super) fn full_name(&self, word: &str) -> String {
+    pub(super) fn full_name(&self, word: &str) -> Arc<str> {
         let group = self.group();
-        let full = format!("{group}.{word}");
-        if !group.is_empty() && known_token(&full).is_some() { full } else { word.to_owned() }
+        if !group.is_empty() && word.len() <= MAX_NAME_BYTES {
+            let full = format!("{group}.{word}");
+            if known_token(&full).is_some() {
+                return full.into();
+            }
+        }
+        word.into()
     }
 
     /// Whether the query cannot end here, so that a line end does not end it.
@@ -85,9 +122,9 @@ impl QueryWalk {
 
     fn word(&self, word: &str) -> Step {
         if word.eq_ignore_ascii_case("and") || word.eq_ignore_ascii_case("or") {
-            return match self.open.last() {
-                Some(Open::Values(token)) => Step::Value(token.clone()),
-                _ => Step::Operand,
+            return match self.values() {
+                Some(token) => Step::Value(token.clone()),
+                None => Step::Operand,
             };
         }
         match &self.step {
@@ -101,25 +138,29 @@ impl QueryWalk {
         }
     }
 
+    fn values(&self) -> Option<&Arc<str>> {
+        self.open.last().and_then(|o| o.values.as_ref())
+    }
+
     fn opened(&mut self, bracket: &str) -> Step {
+        let outer = self.open.last().and_then(|o| o.group.clone());
         let (open, step) = match &self.step {
-            Step::Value(token) | Step::In(token) => {
-                if bracket == "(" && !catalogue::group(token).is_empty() {
-                    (Open::Group(token.clone()), Step::Operand)
-                } else {
-                    (Open::Values(token.clone()), Step::Value(token.clone()))
-                }
+            Step::Value(token) if bracket == "(" && is_group(token) => {
+                (Open { group: Some(token.clone()), values: None }, Step::Operand)
             }
-            _ => (Open::Paren, Step::Operand),
+            Step::Value(token) | Step::In(token) => {
+                (Open { group: outer, values: Some(token.clone()) }, Step::Value(token.clone()))
+            }
+            _ => (Open { group: outer, values: None }, Step::Operand),
         };
         self.open.push(open);
         step
     }
 
     fn operator(&self, operator: &str) -> Step {
-        match (operator, &self.step, self.open.last()) {
+        match (operator, &self.step, self.values()) {
             ("@", ..) => Step::Reference,
-            ("," | ".." | "...", _, Some(Open::Values(token))) => Step::Value(token.clone()),
+            ("," | ".." | "...", _, Some(token)) => Step::Value(token.clone()),
             (":" | "=" | "!=" | ">" | ">=" | "<" | "<=", Step::Operator(token) | Step::Value(token), _) => {
                 Step::Value(token.clone())
             }
@@ -143,7 +184,7 @@ mod tests {
 
     #[test]
     fn steps() {
-        let state = "azure.vm.state".to_owned();
+        let state: Arc<str> = "azure.vm.state".into();
         assert_eq!(after(""), Step::Operand);
         assert_eq!(after("not ("), Step::Operand);
         assert_eq!(after("azure.vm.state"), Step::Operator(state.clone()));
