@@ -13,6 +13,7 @@ mod connector;
 mod golden;
 mod lab;
 mod plan;
+mod ide;
 mod query;
 mod report;
 mod script;

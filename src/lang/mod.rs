@@ -2,6 +2,7 @@
 
 pub mod analyze;
 pub mod format;
+pub mod ide;
 pub mod job;
 pub mod query;
 pub mod syntax;

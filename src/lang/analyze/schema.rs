@@ -9,7 +9,38 @@ pub struct Key {
     pub doc: &'static str,
     /// True where the block is nothing without it.
     pub required: bool,
+    /// Words it takes.
+    pub words: &'static [&'static str],
+    /// Words it takes inside a list.
+    pub in_list: &'static [&'static str],
+    /// What its texts name: a kind of block, or `region`; empty where they are free.
+    pub refers: &'static str,
 }
+
+impl Key {
+    const fn words(mut self, words: &'static [&'static str]) -> Self {
+        self.words = words;
+        self
+    }
+
+    const fn list(mut self, words: &'static [&'static str]) -> Self {
+        self.in_list = words;
+        self
+    }
+
+    const fn refers(mut self, kind: &'static str) -> Self {
+        self.refers = kind;
+        self
+    }
+
+    /// True for keys whose value is a query.
+    pub fn is_query(&self) -> bool {
+        QUERY_KEYS.contains(&self.name)
+    }
+}
+
+/// Keys whose value is a query, in every block that has them.
+pub const QUERY_KEYS: &[&str] = &["query", "where", "scope"];
 
 /// One kind of block.
 #[derive(Debug, Clone, Copy)]
@@ -29,12 +60,30 @@ pub struct BlockSchema {
 }
 
 const fn key(name: &'static str, doc: &'static str) -> Key {
-    Key { name, doc, required: false }
+    Key { name, doc, required: false, words: &[], in_list: &[], refers: "" }
 }
 
 const fn must(name: &'static str, doc: &'static str) -> Key {
-    Key { name, doc, required: true }
+    Key { name, doc, required: true, words: &[], in_list: &[], refers: "" }
 }
+
+const BOOL: &[&str] = &["true", "false"];
+const MODULES: &[&str] = &["vm", "pc"];
+const CLOUDS: &[&str] = &["aws", "azure", "gcp"];
+const SECRET: &[&str] = &["env(", "file(", "command("];
+const DAYS: &[&str] = &["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+const SECTIONS: &[&str] = &[
+    "host_details",
+    "ec2_information",
+    "azure_information",
+    "metadata",
+    "summary",
+    "vulnerability_details",
+    "threat",
+    "impact",
+    "solution",
+    "results",
+];
 
 /// Blocks that stand at the top of a file.
 pub const TOP: &[&str] = &["workspace", "connector", "tag", "profile", "scan", "channel", "policy", "report", "test"];
@@ -46,13 +95,14 @@ pub const BLOCKS: &[BlockSchema] = &[
         named: false,
         keys: &[
             key("organisation", "who scans, for report headers: \"Example GmbH, 1 Main St, Berlin\""),
-            key("features", "switches that are on: [cloud_perimeter, ec2_scanning, scan_by_hostname, azure_perimeter]"),
-            key("internal_scanners", "whether scans may choose internal scanners: true or false"),
+            key("features", "switches that are on: [cloud_perimeter, ec2_scanning, scan_by_hostname, azure_perimeter]")
+                .list(&["cloud_perimeter", "ec2_scanning", "scan_by_hostname", "azure_perimeter"]),
+            key("internal_scanners", "whether scans may choose internal scanners: true or false").words(BOOL),
             key("max_concurrent_scans", "scans that may run at once: 4"),
-            key("security_risk", "how risk is computed: average or highest"),
+            key("security_risk", "how risk is computed: average or highest").words(&["average", "highest"]),
             key("exclude_addresses", "never sent to, whatever else says so: [203.0.113.0/28]"),
             key("resolvers", "name servers: [\"127.0.0.1:53\"]; without it the system's"),
-            key("smtp", "mail relay, by reference: env(\"SMTP_URL\")"),
+            key("smtp", "mail relay, by reference: env(\"SMTP_URL\")").words(SECRET),
         ],
         blocks: &[],
         statements: &[],
@@ -62,13 +112,15 @@ pub const BLOCKS: &[BlockSchema] = &[
         kind: "connector",
         named: true,
         keys: &[
-            must("provider", "what it reads: aws, azure, gcp or file"),
+            must("provider", "what it reads: aws, azure, gcp or file").words(&["aws", "azure", "gcp", "file"]),
             key("path", "recorded answers of a file connector: \"inventory/*.json\""),
             key("role", "AWS role to assume: \"arn:aws:iam::123456789012:role/reader\""),
-            key("external_id", "AWS external id, by reference: env(\"EXTERNAL_ID\")"),
-            key("regions", "all, or codes and names: [\"us-east-1\", \"EU (Ireland)\"]"),
-            key("activate", "modules its assets are activated for: [vm, pc]"),
-            key("include_micro_nano", "activate the smallest instance types too: true or false"),
+            key("external_id", "AWS external id, by reference: env(\"EXTERNAL_ID\")").words(SECRET),
+            key("regions", "all, or codes and names: [\"us-east-1\", \"EU (Ireland)\"]")
+                .words(&["all"])
+                .refers("region"),
+            key("activate", "modules its assets are activated for: [vm, pc]").list(MODULES),
+            key("include_micro_nano", "activate the smallest instance types too: true or false").words(BOOL),
             key("sync_every", "time between syncs, 1h to 24h: 4h"),
             key("project_number", "Google project number: \"123456789012\""),
         ],
@@ -82,7 +134,7 @@ pub const BLOCKS: &[BlockSchema] = &[
         keys: &[
             key("query", "the assets that have it: azure.vm.state: RUNNING"),
             key("assets", "the assets that have it, by id: [\"i-0abc\"]"),
-            key("provider", "limits the query to one cloud: aws, azure or gcp"),
+            key("provider", "limits the query to one cloud: aws, azure or gcp").words(CLOUDS),
             key("criticality", "1 to 5; default 2"),
         ],
         blocks: &[],
@@ -93,19 +145,21 @@ pub const BLOCKS: &[BlockSchema] = &[
         kind: "profile",
         named: true,
         keys: &[
-            key("tcp", "TCP ports: none, light, standard, full, top(1000) or [22, 8000-8100]"),
-            key("udp", "UDP ports: none, light, standard or [53]"),
-            key("ping", "how a host is found alive: [icmp, tcp(80, 443), udp(53)]"),
-            key("dead_hosts", "hosts that answered no ping: scan or skip"),
-            key("rate", "packets a second of the whole run: 10000/s, or auto"),
+            key("tcp", "TCP ports: none, light, standard, full, top(1000) or [22, 8000-8100]")
+                .words(&["none", "light", "standard", "full", "top("]),
+            key("udp", "UDP ports: none, light, standard or [53]")
+                .words(&["none", "light", "standard", "full", "top("]),
+            key("ping", "how a host is found alive: [icmp, tcp(80, 443), udp(53)]").list(&["icmp", "tcp(", "udp("]),
+            key("dead_hosts", "hosts that answered no ping: scan or skip").words(&["scan", "skip"]),
+            key("rate", "packets a second of the whole run: 10000/s, or auto").words(&["auto"]),
             key("per_host", "packets a second to one address: 100/s"),
             key("per_network", "packets a second to one /24 or /64: 1000/s"),
             key("retries", "further tries, 0 to 10: 2"),
             key("recall", "share of open ports to reach: 99.9%"),
-            key("checks", "all, or families and ids: [tls, ssh, \"EX-*\"]"),
-            key("consent", "classes of checks: [safe, auth, odd, ics]"),
+            key("checks", "all, or families and ids: [tls, ssh, \"EX-*\"]").words(&["all"]),
+            key("consent", "classes of checks: [safe, auth, odd, ics]").list(&["safe", "auth", "odd", "ics"]),
             key("max_time_per_host", "longest time on one host: 30m"),
-            key("authentication", "log in to targets: true or false"),
+            key("authentication", "log in to targets: true or false").words(BOOL),
         ],
         blocks: &[],
         statements: &[],
@@ -115,13 +169,13 @@ pub const BLOCKS: &[BlockSchema] = &[
         kind: "scan",
         named: true,
         keys: &[
-            must("connector", "the connector whose assets are scanned: \"conn1\""),
-            key("provider", "aws, azure or gcp; follows from the connector"),
-            key("module", "vm or pc; default vm"),
-            key("profile", "default \"Initial Options\""),
+            must("connector", "the connector whose assets are scanned: \"conn1\"").refers("connector"),
+            key("provider", "aws, azure or gcp; follows from the connector").words(CLOUDS),
+            key("module", "vm or pc; default vm").words(MODULES),
+            key("profile", "default \"Initial Options\"").refers("profile"),
             key("priority", "1 first to 9 last, 0 none"),
-            key("active", "false for a deactivated scan"),
-            key("scanner", "external, or internal [\"appliance-1\"]"),
+            key("active", "false for a deactivated scan").words(BOOL),
+            key("scanner", "external, or internal [\"appliance-1\"]").words(&["external", "internal"]),
         ],
         blocks: &["targets", "schedule", "notify"],
         statements: &[],
@@ -131,21 +185,22 @@ pub const BLOCKS: &[BlockSchema] = &[
         kind: "targets",
         named: false,
         keys: &[
-            key("platform", "ec2_classic, vpc_all or vpc_selected"),
-            key("regions", "codes or names: [\"us-east-1\"]"),
+            key("platform", "ec2_classic, vpc_all or vpc_selected").words(&["ec2_classic", "vpc_all", "vpc_selected"]),
+            key("regions", "codes or names: [\"us-east-1\"]").refers("region"),
             key("vpc", "VPC ids, with vpc_selected: [\"vpc-1e37cd76\"]"),
-            key("include", "any [\"tag\"] or all [\"tag\"]"),
-            key("exclude", "any [\"tag\"] or all [\"tag\"]"),
+            key("include", "any [\"tag\"] or all [\"tag\"]").words(&["any", "all"]).refers("tag"),
+            key("exclude", "any [\"tag\"] or all [\"tag\"]").words(&["any", "all"]).refers("tag"),
             key("where", "one more query"),
             key("filter", "rhai hook that may only narrow: \"owner.rhai\""),
             key("load_balancers", "names: [\"www.example.com\"]"),
-            key("load_balancers_from_connector", "take internet-facing ones from the inventory: true or false"),
+            key("load_balancers_from_connector", "take internet-facing ones from the inventory: true or false")
+                .words(BOOL),
             key("exclude_addresses", "never sent to: [198.51.100.7]"),
-            key("on_no_targets", "fail or skip"),
+            key("on_no_targets", "fail or skip").words(&["fail", "skip"]),
             key("max_inventory_age", "an older inventory stops the scan: 4h"),
-            key("on_gap", "what was not read: fail, warn or ignore"),
-            key("on_hook_error", "exclude or fail"),
-            key("ipv6", "scan public IPv6 addresses too: true or false"),
+            key("on_gap", "what was not read: fail, warn or ignore").words(&["fail", "warn", "ignore"]),
+            key("on_hook_error", "exclude or fail").words(&["exclude", "fail"]),
+            key("ipv6", "scan public IPv6 addresses too: true or false").words(BOOL),
         ],
         blocks: &[],
         statements: &[],
@@ -156,8 +211,10 @@ pub const BLOCKS: &[BlockSchema] = &[
         named: false,
         keys: &[
             must("start", "2026-03-30T00:00[America/Los_Angeles]"),
-            key("every", "1 day, 2 week on [mon, fri], 1 month on 15, 1 month on last sunday"),
-            key("dst", "follow or fixed"),
+            key("every", "1 day, 2 week on [mon, fri], 1 month on 15, 1 month on last sunday")
+                .words(&["day", "week", "month", "on", "first", "second", "third", "fourth", "fifth", "last"])
+                .list(DAYS),
+            key("dst", "follow or fixed").words(&["follow", "fixed"]),
             key("ends_after", "number of runs"),
             key("pause_after", "from the start: 1h1m"),
             key("resume_in", "from the start: 2h"),
@@ -173,8 +230,8 @@ pub const BLOCKS: &[BlockSchema] = &[
         named: false,
         keys: &[
             key("before", "lead time of a notice before the start: 30m"),
-            must("to", "channels: [\"secops\"]"),
-            key("on", "change, finish, failure or always"),
+            must("to", "channels: [\"secops\"]").refers("channel"),
+            key("on", "change, finish, failure or always").words(&["change", "finish", "failure", "always"]),
         ],
         blocks: &[],
         statements: &[],
@@ -184,8 +241,8 @@ pub const BLOCKS: &[BlockSchema] = &[
         kind: "channel",
         named: true,
         keys: &[
-            key("webhook", "POST of JSON, by reference: env(\"HOOK_URL\")"),
-            key("slack", "Slack webhook, by reference: env(\"SLACK_URL\")"),
+            key("webhook", "POST of JSON, by reference: env(\"HOOK_URL\")").words(SECRET),
+            key("slack", "Slack webhook, by reference: env(\"SLACK_URL\")").words(SECRET),
             key("email", "addresses: [\"secops@example.com\"]"),
             key("file", "appended to this file"),
             key("command", "program and arguments: [\"logger\", \"-t\", \"palisade\"]"),
@@ -206,9 +263,10 @@ pub const BLOCKS: &[BlockSchema] = &[
         kind: "report",
         named: true,
         keys: &[
-            key("sort", "host, severity or port"),
-            key("include", "sections: [host_details, ec2_information, metadata, threat, solution]"),
-            key("format", "text, html, json, csv, xml, sarif, nmap_xml or pdf"),
+            key("sort", "host, severity or port").words(&["host", "severity", "port"]),
+            key("include", "sections: [host_details, ec2_information, metadata, threat, solution]").list(SECTIONS),
+            key("format", "text, html, json, csv, xml, sarif, nmap_xml or pdf")
+                .words(&["text", "html", "json", "csv", "xml", "sarif", "nmap_xml", "pdf"]),
         ],
         blocks: &[],
         statements: &[],
@@ -230,4 +288,94 @@ pub const BLOCKS: &[BlockSchema] = &[
 /// The schema of a kind.
 pub fn of(kind: &str) -> Option<&'static BlockSchema> {
     BLOCKS.iter().find(|b| b.kind == kind)
+}
+
+/// What the words of a statement are: its verb, what it is for, the words that may follow, what its texts name, and
+/// the keys of its body.
+#[derive(Debug, Clone, Copy)]
+pub struct StatementSchema {
+    /// The block it stands in.
+    pub block: &'static str,
+    /// Its verb.
+    pub verb: &'static str,
+    /// What it says, with an example.
+    pub doc: &'static str,
+    /// Words that follow.
+    pub words: &'static [&'static str],
+    /// The kind of block that its first text names; empty where texts are free.
+    pub refers: &'static str,
+    /// Keys of its body.
+    pub keys: &'static [Key],
+}
+
+/// All statements.
+pub const STATEMENTS: &[StatementSchema] = &[
+    StatementSchema {
+        block: "policy",
+        verb: "expect",
+        doc: "these ports are open, and as the body says: expect tcp 443 { tls = \">= 1.2\" }",
+        words: &["tcp", "udp"],
+        refers: "",
+        keys: &[
+            key("tls", "lowest version accepted: \">= 1.2\""),
+            key("certificate_days", "days the certificate still has to be valid: 30"),
+            key("redirects_to", "where plain HTTP leads: https").words(&["https"]),
+        ],
+    },
+    StatementSchema {
+        block: "policy",
+        verb: "deny",
+        doc: "these ports are closed, or no finding is this severe: deny port [22, 3389] severity 4 \"why\"",
+        words: &["port", "tcp", "udp", "severity"],
+        refers: "",
+        keys: &[],
+    },
+    StatementSchema {
+        block: "policy",
+        verb: "otherwise",
+        doc: "any other open port is a violation: otherwise nothing",
+        words: &["nothing"],
+        refers: "",
+        keys: &[],
+    },
+    StatementSchema {
+        block: "policy",
+        verb: "waive",
+        doc: "an exception with an owner, a reason and a last day: waive tcp 8443 on tags.name: \"legacy\" { … }",
+        words: &["tcp", "udp", "on"],
+        refers: "",
+        keys: &[
+            must("owner", "who answers for it: \"net-team\""),
+            must("reason", "why: \"CHG-1234\""),
+            must("until", "its last day: 2026-12-31"),
+        ],
+    },
+    StatementSchema {
+        block: "test",
+        verb: "tag",
+        doc: "exactly these assets have the tag: tag \"web\" matches [\"vm-1\"]",
+        words: &["matches"],
+        refers: "tag",
+        keys: &[],
+    },
+    StatementSchema {
+        block: "test",
+        verb: "scan",
+        doc: "the numbers of the scan's plan: scan \"edge\" counts { identified = 23 }",
+        words: &["counts"],
+        refers: "scan",
+        keys: &[
+            key("identified", "assets the connector discovered"),
+            key("qualified", "of those, the assets that match platform, regions, tags and queries"),
+            key("submitted", "of those, the assets activated for the module"),
+            key("targets", "addresses and names to scan"),
+            key("not_targetable", "submitted assets without a public address or name"),
+            key("merged", "targets that are the same address as another"),
+        ],
+    },
+];
+
+/// The schema of a statement of a block.
+pub fn statement(block: &str, verb: &str) -> Option<&'static StatementSchema> {
+    STATEMENTS.iter().find(|s| s.block == block && s.verb == verb)
 }
