@@ -2,17 +2,17 @@
 //! Everything that later has to say "because of this line" keeps its span.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use jiff::civil::{Date, DateTime, Time, Weekday};
+use jiff::civil::{DateTime, Time, Weekday};
 
 use crate::base::addr_set::AddrRange;
 use crate::base::port_set::PortSet;
 use crate::base::quantity::Rate;
 use crate::base::source::{Span, Spanned};
 use crate::inventory::asset::{Module, Provider};
+use crate::lang::policy::Policy;
 use crate::lang::query::predicate::Predicate;
 
 /// All `*.pal` files of a workspace as one program.
@@ -598,90 +598,6 @@ impl Protocol {
     }
 }
 
-/// One requirement of an `expect` block.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Requirement {
-    /// Lowest TLS version as (major, minor): `tls = ">= 1.2"`.
-    TlsAtLeast(u8, u8),
-    /// Days the certificate must still be valid.
-    CertificateDays(u32),
-    /// `redirects_to = https`.
-    RedirectsToHttps,
-}
-
-/// A rule of a policy, in the order written.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Rule {
-    /// `expect tcp 443 { … }`: may be open, and must be so.
-    Expect {
-        /// Protocol.
-        protocol: Protocol,
-        /// Ports.
-        ports: PortSet,
-        /// Requirements with their places.
-        requirements: Vec<Spanned<Requirement>>,
-        /// The statement.
-        span: Span,
-    },
-    /// `deny port [22] severity 4 "text"`: must not be open.
-    DenyPorts {
-        /// Protocol; none for both.
-        protocol: Option<Protocol>,
-        /// Ports.
-        ports: PortSet,
-        /// 1 to 5.
-        severity: u8,
-        /// Words for the report.
-        message: Option<String>,
-        /// The statement.
-        span: Span,
-    },
-    /// `deny severity >= 4`: no finding that severe.
-    DenySeverity {
-        /// 1 to 5.
-        at_least: u8,
-        /// Words for the report.
-        message: Option<String>,
-        /// The statement.
-        span: Span,
-    },
-    /// `waive tcp 8443 on QUERY { … }`.
-    Waive {
-        /// Protocol.
-        protocol: Protocol,
-        /// Ports.
-        ports: PortSet,
-        /// Assets it covers.
-        on: Option<Predicate>,
-        /// Who answers for it.
-        owner: String,
-        /// Why.
-        reason: String,
-        /// Last day.
-        until: Date,
-        /// The statement.
-        span: Span,
-    },
-    /// `otherwise nothing`: any other open port is a violation.
-    OtherwiseNothing {
-        /// The statement.
-        span: Span,
-    },
-}
-
-/// `policy "x" { … }`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Policy {
-    /// Its name.
-    pub name: Spanned<String>,
-    /// Assets it applies to; none for all.
-    pub scope: Option<Predicate>,
-    /// Rules.
-    pub rules: Vec<Rule>,
-    /// The block.
-    pub span: Span,
-}
-
 /// How results are sorted in a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReportSort {
@@ -747,6 +663,3 @@ pub struct UnitTest {
     /// The block.
     pub span: Span,
 }
-
-/// Query text with the place it was written, as reports quote it.
-pub type QueryText = Arc<str>;

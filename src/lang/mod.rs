@@ -4,5 +4,6 @@ pub mod analyze;
 pub mod format;
 pub mod ide;
 pub mod job;
+pub mod policy;
 pub mod query;
 pub mod syntax;

@@ -73,10 +73,9 @@ impl<'w> Prepared<'w> {
     }
 
     fn with_input<T>(&self, env: &Env, act: impl FnOnce(&PlanInput<'_>) -> T) -> T {
-        let bound = self
-            .hook
-            .as_ref()
-            .map(|h| h.bind(Arc::clone(&self.loaded.snapshot), Arc::clone(&self.loaded.tags), self.now, Arc::clone(&env.clock)));
+        let bound = self.hook.as_ref().map(|h| {
+            h.bind(Arc::clone(&self.loaded.snapshot), Arc::clone(&self.loaded.tags), self.now, Arc::clone(&env.clock))
+        });
         let resolver = env.resolve_names.then(|| Hickory {
             servers: self.workspace.program.workspace.resolvers.clone(),
             in_flight: env.limits.names_in_flight,

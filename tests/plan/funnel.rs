@@ -78,7 +78,7 @@ fn each_clause_gives_its_reason() {
     qualify a4: EC2 Classic, not in a VPC (edge.pal:8:5) ["aws.ec2.vpcId is null"]
     qualify a5: has not any of the tags "Prod" (edge.pal:10:5) ["tags.name: Listed"]
     submit a6: not activated for VM (edge.pal:4:1) ["activatedForModules: PC"]
-    qualify a7: `where` does not hold (edge.pal:11:13) ["`aws.ec2.instanceType: t3.large` holds [aws.ec2.instanceType: t3.large]"]
+    qualify a7: `where` does not hold (edge.pal:11:13) ["`not aws.ec2.instanceType: t3.large` does not hold [aws.ec2.instanceType: t3.large]"]
     target a8: every address is excluded (edge.pal:12:42) ["192.0.2.8"]
     target a9: no public name or address (-) ["10.0.0.9 is private"]
     "#);

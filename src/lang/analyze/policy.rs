@@ -6,7 +6,8 @@ use super::profile::port_list;
 use super::reader::Reader;
 use crate::base::port_set::PortSet;
 use crate::base::source::{Span, Spanned};
-use crate::lang::job::{Policy, Protocol, Requirement, Rule};
+use crate::lang::job::Protocol;
+use crate::lang::policy::{Policy, Requirement, Rule};
 use crate::lang::syntax::ast::{Attr, Block, Entry, Node, NodeKind, Statement};
 
 pub(super) fn lower(block: &Block, context: &mut Context<'_>) -> Option<Policy> {
