@@ -11,7 +11,7 @@ use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use crate::cli::{TempDir, palisade};
+use crate::cli::TempDir;
 
 /// Two namespaces joined by a veth pair; removed on drop.
 struct Lab {

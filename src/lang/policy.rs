@@ -61,7 +61,7 @@ pub enum Rule {
         /// Ports.
         ports: PortSet,
         /// Assets it covers.
-        on: Option<Predicate>,
+        on: Option<Box<Predicate>>,
         /// Who answers for it.
         owner: String,
         /// Why.

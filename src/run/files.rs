@@ -130,6 +130,6 @@ mod tests {
         assert!(ok("*.json", "a.json") && ok("**/*.json", "a.json") && ok("**/*.json", "x/y/a.json"));
         assert!(ok("x/**/b", "x/b") && ok("a?c*", "abcdef") && ok("*a*a*a*b", "aaaaaaaab"));
         assert!(!ok("*.json", "x/a.json") && !ok("a?c", "ac") && !ok("**/b", "x/c"));
-        assert!(!segment_matches(&"*a".repeat(40), &"a".repeat(2000).replace("aaaa", "aaab")[..39]));
+        assert!(!segment_matches(&("*a".repeat(40) + "*b"), &"a".repeat(2_000)));
     }
 }

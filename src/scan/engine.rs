@@ -75,6 +75,14 @@ enum Pair {
     Answered { state: PortState, reason: Reason, ttl: u8, rtt_us: u32 },
 }
 
+/// What a genuine reply says.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    state: PortState,
+    reason: Reason,
+    ttl: u8,
+}
+
 /// What is known of one target.
 #[derive(Debug, Clone)]
 struct Host {
@@ -412,7 +420,7 @@ impl Engine {
             self.counters.strangers += 1;
             return;
         };
-        self.record(host_idx, port, state, reason, ttl, now);
+        self.record(host_idx, port, Seen { state, reason, ttl }, now);
     }
 
     /// A reply must be addressed to the address we asked from.
@@ -420,15 +428,8 @@ impl Engine {
         self.aims.get(host_idx).is_some_and(|a| a.ends.source == to)
     }
 
-    fn record(
-        &mut self,
-        host_idx: usize,
-        port: Option<(bool, u16)>,
-        state: PortState,
-        reason: Reason,
-        ttl: u8,
-        now: Duration,
-    ) {
+    fn record(&mut self, host_idx: usize, port: Option<(bool, u16)>, seen: Seen, now: Duration) {
+        let Seen { state, reason, ttl } = seen;
         if let Some(host) = self.hosts.get_mut(host_idx)
             && host.alive.is_none()
             && !(matches!(reason, Reason::Unreachable(..)) && state == PortState::Filtered)

@@ -91,7 +91,7 @@ mod tests {
         let texts: Vec<_> = found
             .iter()
             .filter_map(|(p, r)| match p {
-                Piece::Text { inner, plain } => Some((*inner, *plain, &text[r.clone()])),
+                Piece::Text { inner, plain } => Some((*inner, *plain, text.get(r.clone()).unwrap())),
                 _ => None,
             })
             .collect();

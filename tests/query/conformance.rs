@@ -168,7 +168,9 @@ fn one_letter_off_never_compiles() {
                 wrong.into_iter().collect::<String>()
             };
             let variants = [
-                edit(&|w| drop(w.remove(at))),
+                edit(&|w| {
+                    w.remove(at);
+                }),
                 edit(&|w| w[at] = 'q'),
                 edit(&|w| w.insert(at, 'q')),
                 edit(&|w| w.swap(at, (at + 1) % chars.len())),

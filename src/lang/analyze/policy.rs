@@ -155,7 +155,7 @@ fn waive(s: &Statement, context: &mut Context<'_>) -> Option<Rule> {
         return if no_new_errors(before, context) { bad(s, wanted, context) } else { None };
     };
     let on = match s.operands.get(2) {
-        Some(Node { kind: NodeKind::Query(query), .. }) => Some(context.query(query, None)?),
+        Some(Node { kind: NodeKind::Query(query), .. }) => Some(Box::new(context.query(query, None)?)),
         None => None,
         Some(_) => return bad(s, wanted, context),
     };

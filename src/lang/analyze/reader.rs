@@ -153,7 +153,7 @@ impl<'b> Reader<'b> {
 
     /// `["a", "b"]`; one text counts as a list of one.
     pub(super) fn texts(&self, key: &str, context: &mut Context<'_>) -> Option<Vec<Spanned<String>>> {
-        self.get(key, "a list of texts such as [\"a\", \"b\"]", context, |n| texts_of(n))
+        self.get(key, "a list of texts such as [\"a\", \"b\"]", context, texts_of)
     }
 
     pub(super) fn addresses(&self, key: &str, context: &mut Context<'_>) -> Option<Vec<Spanned<AddrRange>>> {

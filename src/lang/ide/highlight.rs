@@ -119,7 +119,7 @@ mod tests {
     fn shown(text: &str, mode: Mode) -> String {
         let parts: Vec<String> = highlight(text, mode)
             .into_iter()
-            .map(|(r, k)| format!("{}={k:?}", &text[r.start as usize..r.end as usize]))
+            .map(|(r, k)| format!("{}={k:?}", text.get(r.start as usize..r.end as usize).unwrap()))
             .collect();
         parts.join(" ")
     }
