@@ -1,6 +1,7 @@
 //! Where text goes: data to standard output, everything else to standard error. The only file of the command line that
 //! prints, so that a closed pipe is handled in one place.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 
 use anstyle::{AnsiColor, Style};
@@ -63,16 +64,21 @@ impl Output {
         if self.stdout_terminal { Look::Terminal(self.width) } else { Look::Plain }
     }
 
-    /// Data for people or machines, on standard output.
+    /// Data for people or machines, on standard output. Control characters are made visible: names come from outside,
+    /// and must not steer a terminal.
     pub fn data(&self, text: &str) {
-        // A reader that went away (`| head`) is no error of ours.
-        let _ = io::stdout().lock().write_all(text.as_bytes());
+        self.stdout(&tame(text));
     }
 
     /// A heading on standard output, bold where colours are on.
     pub fn heading(&self, text: &str) {
-        self.data(&self.styled(text, Style::new().bold(), self.stdout_color));
-        self.data("\n");
+        self.stdout(&self.styled(&tame(text), Style::new().bold(), self.stdout_color));
+        self.stdout("\n");
+    }
+
+    fn stdout(&self, text: &str) {
+        // A reader that went away (`| head`) is no error of ours.
+        let _ = io::stdout().lock().write_all(text.as_bytes());
     }
 
     /// One JSON document: pretty for `json`, one line for `jsonl`.
@@ -98,20 +104,22 @@ impl Output {
     /// A remark on standard error; nothing with `--quiet`.
     pub fn note(&self, text: &str) {
         if !self.quiet {
-            self.stderr(&format!("{text}\n"));
+            self.stderr(&format!("{}\n", tame(text)));
         }
     }
 
     /// A warning on standard error; nothing with `--quiet`.
     pub fn warn(&self, text: &str) {
         let style = Style::new().bold().fg_color(Some(AnsiColor::Yellow.into()));
-        self.note(&format!("{} {text}", self.styled("warning:", style, self.stderr_color)));
+        if !self.quiet {
+            self.stderr(&format!("{} {}\n", self.styled("warning:", style, self.stderr_color), tame(text)));
+        }
     }
 
     /// An error on standard error, always.
     pub fn error(&self, text: &str) {
         let style = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
-        self.stderr(&format!("{} {text}\n", self.styled("error:", style, self.stderr_color)));
+        self.stderr(&format!("{} {}\n", self.styled("error:", style, self.stderr_color), tame(text)));
     }
 
     /// Diagnostics, drawn on standard error; advice only with `-v`, warnings not with `--quiet`.
@@ -135,6 +143,12 @@ impl Output {
     fn styled(&self, text: &str, style: Style, color: bool) -> String {
         if color { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
+}
+
+/// A text without control characters other than line ends and tabulators.
+fn tame(text: &str) -> Cow<'_, str> {
+    let wild = |c: char| c.is_control() && c != '\n' && c != '\t';
+    if text.contains(wild) { text.replace(wild, "\u{fffd}").into() } else { text.into() }
 }
 
 /// Columns of the terminal: `COLUMNS`, else what indicatif's terminal says, else 100.

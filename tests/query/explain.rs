@@ -35,7 +35,7 @@ fn explained(query: &str, facts: &str, unread: &[Kind]) -> String {
     let moment = Moment { now, tags: None };
     let change = predicate.smallest_change(&s, 0, &moment);
     let wish = if change.is_empty() { String::new() } else { format!("if {}\n", change.join(" and ")) };
-    predicate.explain(&s, 0, &moment).render() + wish.as_str()
+    format!("{}{wish}", predicate.explain(&s, 0, &moment).render())
 }
 
 #[test]

@@ -72,6 +72,21 @@ impl Session {
         Err(RunError::Usage(format!("{errors} error{} in the job files; nothing was done", plural(errors))))
     }
 
+    /// The workspace of an ad-hoc command. One that names its own inventory needs no job files: broken ones are said in
+    /// a line and left out.
+    pub fn workspace_for(&self, source: &InventoryArgs, env: &Env) -> Result<Workspace> {
+        if source.inventory.is_empty() {
+            return self.sound_workspace(env);
+        }
+        let workspace = Workspace::load(&self.global.dir, &env.limits)?;
+        if workspace.is_sound() {
+            return Ok(workspace);
+        }
+        self.output
+            .warn("the job files of this folder have errors (see `palisade check`); their tags and names are not used");
+        Workspace::load_files(&self.global.dir, &[], &env.limits)
+    }
+
     /// The inventory that the options name.
     pub fn inventory(&self, source: &InventoryArgs, workspace: &Workspace, env: &Env) -> Result<(Loaded, Timestamp)> {
         let now = moment(source.now.as_deref(), env)?;

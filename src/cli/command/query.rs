@@ -69,7 +69,7 @@ struct ValueCount {
 /// Asks the inventory; 3 where something could not be told.
 pub fn query(session: &Session, args: &QueryArgs) -> Result<Exit> {
     let env = session.env(None);
-    let workspace = session.sound_workspace(&env)?;
+    let workspace = session.workspace_for(&args.source, &env)?;
     let columns = args.columns.iter().map(|c| ask::token(c)).collect::<Result<Vec<_>>>()?;
     let counted = args.count_by.as_deref().or(args.values.as_deref()).map(ask::token).transpose()?;
     let dialect = match args.dialect {

@@ -11,7 +11,7 @@ use crate::run::error::Result;
 /// Starts the REPL; on a pipe it reads lines without a prompt.
 pub fn repl(session: &Session, args: &ReplArgs) -> Result<Exit> {
     let env = session.env(None);
-    let workspace = session.sound_workspace(&env)?;
+    let workspace = session.workspace_for(&args.source, &env)?;
     let (loaded, now) = session.inventory(&args.source, &workspace, &env)?;
     let output = session.output;
     let draw = move |d: &Diagnostic, s: &SourceMap| output.diagnostics(std::slice::from_ref(d), s);

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 
 use super::date::{When, moments};
-use super::words::{Glob, Words, contains_phrase};
+use super::words::{Glob, Phrases, Words, contains_phrase};
 use crate::base::addr_set::AddrRange;
 use crate::inventory::snapshot::ValueRef;
 
@@ -57,6 +57,8 @@ pub(super) enum Matcher {
     Bool(bool),
     /// An address in a range.
     Addresses(AddrRange),
+    /// Any of these phrases, found by one of their words.
+    OneOfPhrases(Phrases),
     /// Any of these.
     AnyOf(Vec<Matcher>),
 }
@@ -89,6 +91,7 @@ impl Matcher {
         };
         match parts.iter().map(same).collect::<Option<HashSet<String>>>() {
             Some(texts) if texts.len() > 4 => Self::OneOf(texts),
+            None if parts.len() > 4 => Phrases::new(&parts).map_or(Self::AnyOf(parts), Self::OneOfPhrases),
             _ => Self::AnyOf(parts),
         }
     }
@@ -113,6 +116,7 @@ impl Matcher {
             (Self::AnyOf(parts), value) => parts.iter().any(|p| p.matches(value)),
             (Self::Same(want), ValueRef::Str(s)) => same(want, s),
             (Self::OneOf(wanted), ValueRef::Str(s)) => wanted.contains(&s.to_lowercase()),
+            (Self::OneOfPhrases(phrases), ValueRef::Str(s)) => phrases.matches(s),
             (Self::Exact(want), ValueRef::Str(s)) => want == s,
             (Self::Glob(glob), ValueRef::Str(s)) => glob.matches(s),
             (Self::WordGlob(glob), ValueRef::Str(s)) => glob.matches(s) || Words(s).any(|w| glob.matches(w)),

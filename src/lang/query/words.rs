@@ -1,5 +1,9 @@
 //! Text matching: words as AssetView's index splits them, and globs. query-language.md 3.2, 3.4.
 
+use std::collections::HashMap;
+
+use super::matcher::Matcher;
+
 /// The words of a text in lower case. Letters, digits and `_` make words; a dot stays inside one between two letters
 /// or two digits (`10.134`, `qualys.corp.com`), everywhere else it splits (`102354.qualys`).
 pub(super) fn words(text: &str) -> Vec<String> {
@@ -127,6 +131,35 @@ pub(super) fn contains_phrase(text: &str, wanted: &[String], prefix: bool) -> bo
     }
 }
 
+/// Many phrases at once: only those that share a whole word with the text are tried.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Phrases {
+    /// Words and whether the last one may be cut short, by a word that must be whole.
+    by_word: HashMap<String, Vec<(Vec<String>, bool)>>,
+}
+
+impl Phrases {
+    /// None unless all parts are phrases with a word that must be whole.
+    pub(super) fn new(parts: &[Matcher]) -> Option<Self> {
+        let mut by_word: HashMap<String, Vec<(Vec<String>, bool)>> = HashMap::new();
+        for part in parts {
+            let Matcher::Phrase { words, prefix } = part else { return None };
+            // The last whole word tells phrases such as `web-1` and `web-2` apart best.
+            let whole = words.len().checked_sub(1 + usize::from(*prefix))?;
+            by_word.entry(words.get(whole)?.clone()).or_default().push((words.clone(), *prefix));
+        }
+        Some(Self { by_word })
+    }
+
+    pub(super) fn matches(&self, text: &str) -> bool {
+        let found = |word: &str| {
+            let phrases = self.by_word.get(&word.to_lowercase()).map(Vec::as_slice).unwrap_or(&[]);
+            phrases.iter().any(|(words, prefix)| contains_phrase(text, words, *prefix))
+        };
+        Words(text).any(found)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,6 +182,19 @@ mod tests {
         assert!(!has("Windows10", "windows 1", true) && !has("a", "a b", true) && !has("", "a", true));
         assert!(has("zwei \u{c4}pfel", "\u{e4}pf", true) && !has("zwei \u{c4}pfel", "\u{e4}pf", false));
         assert!(!contains_phrase("a b", &[], true));
+    }
+
+    #[test]
+    fn many_phrases_match_as_each_alone_does() {
+        let phrase = |text: &str, prefix| Matcher::Phrase { words: words(text), prefix };
+        let parts = [phrase("web-1", false), phrase("db", false), phrase("Windows 1", true), phrase("mail-x-2", true)];
+        let many = Phrases::new(&parts).unwrap();
+        for text in ["web-1", "web-2", "1 web", "a db", "dbx", "windows 10", "windows", "mail x 22", "x 22", ""] {
+            let each = parts.iter().any(|p| p.matches_text(text));
+            assert_eq!(many.matches(text), each, "{text}");
+        }
+        // A single word that may be cut short has no whole word to be found by.
+        assert_eq!(Phrases::new(&[phrase("web", true)]), None);
     }
 
     #[test]
