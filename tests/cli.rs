@@ -2,7 +2,7 @@
 //!
 //! A case is `tests/cli/NAME.md`: fenced `console` blocks, each a line `$ palisade …`, the output, and where they are
 //! not zero and empty, a line `? CODE` and the lines after `! ` for standard error. `UPDATE_GOLDEN=1` rewrites them.
-//! Commands run in `examples/`, with a state folder of their own.
+//! Commands run in `examples/`, with a state folder of their own. The README is a page too; its commands run at the top.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -64,11 +64,10 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-fn actual(command_line: &str, state: &Path) -> String {
+fn actual(command_line: &str, folder: &Path, state: &Path) -> String {
     let mut args = words(command_line);
     assert_eq!(args.remove(0), "palisade", "a case runs palisade only: {command_line}");
-    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
-    let output = palisade().args(&args).current_dir(examples).env("PALISADE_STATE", state).output().unwrap();
+    let output = palisade().args(&args).current_dir(folder).env("PALISADE_STATE", state).output().unwrap();
     let mut text = format!("$ {command_line}\n");
     if output.status.code() != Some(0) {
         let _ = writeln!(text, "? {}", output.status.code().unwrap_or(-1));
@@ -91,7 +90,7 @@ fn without_file_times(line: &str) -> String {
 }
 
 /// Re-runs each console block of a page and returns the page as it should read.
-fn replay(page: &str, state: &Path) -> String {
+fn replay(page: &str, folder: &Path, state: &Path) -> String {
     let mut out = String::new();
     let mut lines = page.lines();
     while let Some(line) = lines.next() {
@@ -106,7 +105,7 @@ fn replay(page: &str, state: &Path) -> String {
                 break;
             }
             if let Some(command) = line.strip_prefix("$ ") {
-                out.push_str(&actual(command, state));
+                out.push_str(&actual(command, folder, state));
             }
         }
     }
@@ -115,16 +114,18 @@ fn replay(page: &str, state: &Path) -> String {
 
 #[test]
 fn every_page_says_what_the_binary_says() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli");
-    let mut pages: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages: Vec<PathBuf> = fs::read_dir(top.join("tests/cli")).unwrap().map(|e| e.unwrap().path()).collect();
     pages.sort();
     assert!(!pages.is_empty());
+    pages.push(top.join("README.md"));
     let mut faults = Vec::new();
     for path in pages {
         let page = fs::read_to_string(&path).unwrap();
         let name = path.file_stem().unwrap().to_str().unwrap();
         let state = TempDir::new(&format!("cli-{name}"));
-        let now = replay(&page, &state.0);
+        let folder = if name == "README" { top.to_owned() } else { top.join("examples") };
+        let now = replay(&page, &folder, &state.0);
         if now != page {
             if std::env::var_os("UPDATE_GOLDEN").is_some() {
                 fs::write(&path, &now).unwrap();
