@@ -2,6 +2,7 @@
 //! drop an error.
 
 pub mod file;
+pub mod live;
 pub mod notice;
 
 mod aws;
