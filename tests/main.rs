@@ -11,6 +11,7 @@
 mod analyze;
 mod cli;
 mod connector;
+mod format;
 mod golden;
 mod ide;
 mod lab;
