@@ -182,21 +182,39 @@ pub(super) fn close_page(reading: &mut Reading<'_>, rest: &Rest, place: Place<'_
         }
         if page.touched.is_empty() {
             let zone = segment_after(source, "zones").map_or("", region_of_zone);
-            let id = reading.desk.coverage.of(&project.into(), &zone.into(), Kind::Instances);
+            let id = reading.desk.coverage.of(&project.into(), &zone.into(), kind_of(page, place));
             reading.desk.coverage.partial(id, &cause);
         }
     }
     for zone in marks.unreachables.iter().flatten() {
-        reading.zone_warnings.push((last_segment(zone.as_str()).to_owned(), "UNREACHABLE".to_owned()));
+        reading.zone_warnings.push((zone.as_str().to_owned(), "UNREACHABLE".to_owned()));
     }
-    settle_zones(reading, project, page, site);
-    if page.touched.is_empty() && page.dropped.is_empty() && page.kinds.contains(&Kind::Instances) {
+    settle_zones(reading, project, page, place, site);
+    if page.touched.is_empty() && page.dropped.is_empty() {
         // Read to the end, and there was nothing.
-        reading.desk.coverage.read(
-            &project.into(),
-            &place.envelope.region.clone().unwrap_or_default(),
-            Kind::Instances,
-        );
+        let account: Arc<str> =
+            if project.is_empty() { place.envelope.account.clone().unwrap_or_default() } else { project.into() };
+        let region = place.envelope.region.clone().unwrap_or_default();
+        for kind in page.kinds.iter().filter(|k| **k == Kind::Instances || !project.is_empty()) {
+            reading.desk.coverage.read(&account, &region, *kind);
+        }
+    }
+}
+
+/// What a page holds, or would have held.
+fn kind_of(page: &Page, place: Place<'_>) -> Kind {
+    page.kinds.first().copied().or(place.envelope.kind).unwrap_or(Kind::Instances)
+}
+
+/// `zone us-central1-f` and its region, of `zones/us-central1-f`, `projects/p/regions/us-central1` or `global`.
+fn scope(text: &str) -> (String, &str) {
+    let name = last_segment(text);
+    if name == "global" {
+        (name.to_owned(), "")
+    } else if segment_after(text, "regions").is_some() {
+        (format!("region {}", shown(name)), name)
+    } else {
+        (format!("zone {}", shown(name)), region_of_zone(name))
     }
 }
 
@@ -210,20 +228,22 @@ pub(super) fn zone_warning(reading: &mut Reading<'_>, zone: &str, warning: &[u8]
     };
     if let Some(cause) = cause {
         reading.desk.notices.warning("P0358", site, format!("the provider warns: {cause}"));
-        reading.zone_warnings.push((last_segment(zone).to_owned(), cause));
+        reading.zone_warnings.push((zone.to_owned(), cause));
     }
 }
 
-fn settle_zones(reading: &mut Reading<'_>, project: &str, page: &Page, site: Site<'_>) {
+fn settle_zones(reading: &mut Reading<'_>, project: &str, page: &Page, place: Place<'_>, site: Site<'_>) {
     let known = reading.desk.coverage.places(&page.touched).into_iter().map(|(account, _)| account).next();
+    let known = known.or_else(|| place.envelope.account.clone());
     let project: Arc<str> = if project.is_empty() { known.unwrap_or_default() } else { project.into() };
     for (zone, cause) in std::mem::take(&mut reading.zone_warnings) {
-        let region: Arc<str> = region_of_zone(&zone).into();
-        let text = format!("zone {}: {cause}", shown(&zone));
+        let (name, region) = scope(&zone);
+        let region: Arc<str> = region.into();
+        let text = format!("{name}: {cause}");
         if !reading.desk.wants(&region) {
             reading.desk.notices.warning("P0364", site, format!("{text}; the connector does not read this region"));
             continue;
         }
-        reading.desk.coverage.denied(&project, &region, Kind::Instances, &text);
+        reading.desk.coverage.denied(&project, &region, kind_of(page, place), &text);
     }
 }

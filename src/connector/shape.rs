@@ -17,6 +17,7 @@ use crate::connector::classify::{Class, Shape, classify, list_shape, opens_page}
 use crate::connector::desk::{Desk, Envelope, Page, Record, shown};
 use crate::connector::envelope;
 use crate::connector::gcp;
+use crate::connector::gcp_edge::{AddressEntry, ForwardingRule, GcpEdge};
 use crate::connector::notice::Site;
 use crate::connector::overlay::Overlay;
 use crate::connector::split::{Piece, SplitError, Splitter};
@@ -37,6 +38,7 @@ pub(super) struct Reading<'a> {
     pub(super) desk: Desk<'a>,
     pub(super) aws: Aws,
     pub(super) azure: Azure,
+    pub(super) gcp: GcpEdge,
     pub(super) overlay: Overlay,
     pub(super) file: Arc<str>,
     /// By kind of page.
@@ -122,7 +124,7 @@ impl Reading<'_> {
     fn object<R: Read>(&mut self, s: &mut Splitter<R>, place: Place<'_>, page: &mut Page) -> Result<(), SplitError> {
         s.open(b'{', "an object")?;
         let mut rest = Rest::default();
-        let mut lists = 0_u32;
+        let (mut lists, mut aggregated) = (0_u32, false);
         let mut first = true;
         while s.member(&mut first, b'}')? {
             let key = s.key()?;
@@ -142,6 +144,7 @@ impl Reading<'_> {
                 }
                 ("items", Some(b'{')) => {
                     lists += 1;
+                    aggregated = true;
                     self.zones(s, inner, page)?;
                 }
                 ("data", Some(b'{')) => {
@@ -167,6 +170,10 @@ impl Reading<'_> {
             return Ok(());
         }
         self.understood += 1;
+        if aggregated && page.kinds.is_empty() {
+            let said = gcp::Type::of_list(&rest.kind).map(gcp::Type::kind);
+            page.kinds.insert(said.or(place.envelope.kind).unwrap_or(Kind::Instances));
+        }
         envelope::close_page(self, &rest, place, page);
         Ok(())
     }
@@ -229,10 +236,9 @@ impl Reading<'_> {
         self.desk.drop_record(&mut record, kind, &why);
     }
 
-    /// `items` of an aggregated list: zones with instances or a warning.
+    /// `items` of an aggregated list: zones, regions and `global`, each with records or a warning.
     fn zones<R: Read>(&mut self, s: &mut Splitter<R>, place: Place<'_>, page: &mut Page) -> Result<(), SplitError> {
         s.open(b'{', "an object")?;
-        page.kinds.insert(Kind::Instances);
         let mut first = true;
         while s.member(&mut first, b'}')? {
             let zone = s.key()?;
@@ -247,8 +253,10 @@ impl Reading<'_> {
                 let key = s.key()?;
                 let inner = format!("{path}.{key}");
                 match (key.as_str(), s.peek()?) {
-                    ("instances", Some(b'[')) => {
-                        self.list(s, Place { path: &inner, ..place }, Some(Shape::Gcp), page)?
+                    (list, Some(b'[')) if gcp::Type::of_member(list).is_some() => {
+                        let shape = gcp::Type::of_member(list).map(Shape::Gcp);
+                        page.kinds.extend(shape.map(Shape::kind));
+                        self.list(s, Place { path: &inner, ..place }, shape, page)?;
                     }
                     ("warning", Some(b'{')) => {
                         if let Piece::Whole(range) = s.value()? {
@@ -374,8 +382,16 @@ impl Reading<'_> {
             Shape::ClassicBalancer => {
                 parse(bytes).map(|r: ClassicBalancer<'_>| self.aws.classic(desk, &r, &mut record))
             }
-            Shape::Azure(ty) => parse(bytes).map(|r: Resource<'_>| self.azure.resource(desk, ty, &r, &mut record)),
-            Shape::Gcp => parse(bytes).map(|r: gcp::Instance<'_>| gcp::instance(desk, &r, &mut record)),
+            Shape::Azure(ty) => Resource::read(bytes).map(|r| self.azure.resource(desk, ty, r, &mut record)),
+            Shape::Gcp(gcp::Type::Instance) => {
+                parse(bytes).map(|r: gcp::Instance<'_>| gcp::instance(desk, &r, &mut record))
+            }
+            Shape::Gcp(gcp::Type::ForwardingRule) => {
+                parse(bytes).map(|r: ForwardingRule<'_>| self.gcp.forwarding_rule(desk, &r, &mut record))
+            }
+            Shape::Gcp(gcp::Type::Address) => {
+                parse(bytes).map(|r: AddressEntry<'_>| self.gcp.address(desk, &r, &mut record))
+            }
         };
         if let Err(why) = read {
             desk.drop_record(&mut record, shape.kind(), &why);
@@ -455,6 +471,8 @@ fn row_object(row: &[u8], columns: &[String]) -> Option<Vec<u8>> {
 pub(super) struct Rest {
     bytes: Vec<u8>,
     schema: String,
+    /// Google's `kind` of the list.
+    kind: String,
     record: bool,
     body: bool,
     /// Members that came after `body`.
@@ -470,6 +488,7 @@ impl Rest {
         }
         match key {
             "schema" => self.schema = serde_json::from_slice(value).unwrap_or_default(),
+            "kind" => self.kind = serde_json::from_slice(value).unwrap_or_default(),
             "InstanceId" | "vmId" | "selfLink" | "ImageId" | "AmiLaunchIndex" => self.record = true,
             _ if self.body => self.late.push(key.to_owned()),
             _ => {}

@@ -79,7 +79,7 @@ fn truncation_keeps_what_came_before() {
 fn files_that_are_none() {
     insta::assert_snapshot!(gaps(&[""]), @r#"
     partition lab/-/-/instances: partly read: 1.json: an empty file
-    error P0351 1.json: the file is empty; accepted are, plain or gzip: aws ec2 describe-instances, describe-network-interfaces and describe-addresses, aws elbv2 and elb describe-load-balancers, az vm list (with -d or without), az network nic list and public-ip list, Azure REST pages, Resource Graph answers, gcloud compute instances list, Compute Engine list and aggregatedList, palisade/recording/1 and palisade/overlay/1
+    error P0351 1.json: the file is empty; accepted are, plain or gzip: aws ec2 describe-instances, describe-network-interfaces and describe-addresses, aws elbv2 and elb describe-load-balancers, az vm list (with -d or without), az network nic list, public-ip list, lb list and application-gateway list, Azure REST pages, Resource Graph answers, gcloud compute instances list, forwarding-rules list and addresses list, Compute Engine list and aggregatedList, palisade/recording/1 and palisade/overlay/1
     "#);
     insta::assert_snapshot!(gaps(&["InstanceId  Name\n"]), @r#"
     partition lab/-/-/instances: partly read: not JSON at byte 0: expected an object or an array, found `I`
