@@ -50,6 +50,10 @@ const FENCES: &[(&str, &[&str])] = &[
     ("hickory_resolver", &["plan/resolve"]),
     ("memmap2", &["store/mapped.rs"]),
     ("miette", &["cli/", "repl/"]),
+    ("csv", &["report/format/"]),
+    ("minijinja", &["report/format/"]),
+    ("pdf_writer", &["report/format/"]),
+    ("quick_xml", &["connector/", "report/format/"]),
     ("serde", &["connector/", "report/", "store/", "run/", "cli/"]),
     ("serde_json", &["connector/", "report/", "store/", "run/", "cli/"]),
 ];

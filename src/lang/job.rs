@@ -622,6 +622,8 @@ pub struct ReportTemplate {
     pub sort: ReportSort,
     /// Sections to include: words of the guide's display tab.
     pub include: Vec<Spanned<String>>,
+    /// Kinds of findings to include; empty for all. A kind left out prints as a dash. Guide rule L9.
+    pub kinds: Vec<String>,
     /// Default output format.
     pub format: String,
     /// The block.

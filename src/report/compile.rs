@@ -157,6 +157,7 @@ fn hosts(plan: &Plan, outcome: &ScanOutcome) -> Vec<HostRecord> {
                 counts: host.counts.iter().map(|(s, n)| (PortState::as_str(*s).to_owned(), *n)).collect(),
                 findings: Vec::new(),
                 annotations: own.map(|(_, k, v)| (k.to_string(), v.to_string())).collect(),
+                clause: Some(target.warrant().clause.to_string()),
                 first: host.span.map(|s| s.0.to_string()),
                 last: host.span.map(|s| s.1.to_string()),
             })

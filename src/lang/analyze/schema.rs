@@ -267,8 +267,23 @@ pub const BLOCKS: &[BlockSchema] = &[
         keys: &[
             key("sort", "host, severity or port").words(&["host", "severity", "port"]),
             key("include", "sections: [host_details, ec2_information, metadata, threat, solution]").list(SECTIONS),
-            key("format", "text, html, json, csv, xml, sarif, nmap_xml or pdf")
-                .words(&["text", "html", "json", "csv", "xml", "sarif", "nmap_xml", "pdf"]),
+            key("kinds", "findings to include: [confirmed, potential, information]").list(&[
+                "confirmed",
+                "potential",
+                "information",
+            ]),
+            key("format", "text, html, json, csv, xml, asset_xml, sarif, junit, nmap_xml or pdf").words(&[
+                "text",
+                "html",
+                "json",
+                "csv",
+                "xml",
+                "asset_xml",
+                "sarif",
+                "junit",
+                "nmap_xml",
+                "pdf",
+            ]),
         ],
         blocks: &[],
         statements: &[],
