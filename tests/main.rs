@@ -19,6 +19,7 @@ mod plan;
 mod query;
 mod repl;
 mod report;
+mod reports;
 mod run;
 mod script;
 mod store;
