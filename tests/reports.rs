@@ -99,6 +99,7 @@ fn every_text_format_says_the_same() {
     let report = sample(None);
     for (format, file) in [
         ("text", "guide.txt"),
+        ("html", "guide.html"),
         ("csv", "guide.csv"),
         ("sarif", "guide.sarif"),
         ("junit", "guide.junit.xml"),
