@@ -223,8 +223,12 @@ pub enum PortChoice {
 pub enum Ping {
     /// ICMP or ICMPv6 echo.
     Icmp,
+    /// An ICMP timestamp request; an echo over IPv6, which has no timestamps.
+    Timestamp,
     /// A SYN to each port.
     Tcp(PortSet),
+    /// An ACK to each port, which passes filters that look at SYNs only.
+    TcpAck(PortSet),
     /// A datagram to each port.
     Udp(PortSet),
 }

@@ -108,7 +108,7 @@ impl<'a, 'b> Scanner<'a, 'b> {
             .ping
             .iter()
             .flat_map(|p| match p {
-                Ping::Icmp => Vec::new(),
+                Ping::Icmp | Ping::Timestamp | Ping::TcpAck(_) => Vec::new(),
                 Ping::Tcp(ports) => ports.iter().map(|p| (Protocol::Tcp, p)).collect(),
                 Ping::Udp(ports) => ports.iter().map(|p| (Protocol::Udp, p)).collect(),
             })

@@ -2,6 +2,7 @@
 //! transaction. A store that is damaged or newer than this version is refused and left as it is.
 
 pub mod atomic;
+mod ledgers;
 mod mapped;
 
 use std::fs;
@@ -18,7 +19,7 @@ use crate::inventory::snapshot::Snapshot;
 use crate::scan::ledger::Ledger;
 
 /// Migrations in order; the database's `user_version` is how many have run.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
 /// How long one process waits for another's transaction.
 const BUSY: Duration = Duration::from_secs(10);
 
@@ -371,18 +372,8 @@ impl Store {
                     .bind(end.document)
                     .execute(&mut *transaction)
                     .await?;
-                for (entry, packets) in end.ledger.iter().flat_map(|l| l.lines()) {
-                    let statement = "INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?) \
-                        ON CONFLICT DO UPDATE SET packets = packets + excluded.packets";
-                    sqlx::query(statement)
-                        .bind(reference)
-                        .bind(i64::from(entry.warrant))
-                        .bind(entry.destination.to_string())
-                        .bind(i64::from(entry.port))
-                        .bind(entry.probe.as_str())
-                        .bind(i64::from(packets))
-                        .execute(&mut *transaction)
-                        .await?;
+                if let Some(ledger) = end.ledger {
+                    ledgers::add(&mut transaction, reference, ledger).await?;
                 }
                 for (asset, address) in end.finished_targets {
                     sqlx::query("INSERT OR IGNORE INTO finished_targets VALUES (?, ?, ?)")

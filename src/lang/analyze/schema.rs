@@ -151,7 +151,13 @@ pub const BLOCKS: &[BlockSchema] = &[
                 .words(&["none", "light", "standard", "full", "top("]),
             key("udp", "UDP ports: none, light, standard or [53]")
                 .words(&["none", "light", "standard", "full", "top("]),
-            key("ping", "how a host is found alive: [icmp, tcp(80, 443), udp(53)]").list(&["icmp", "tcp(", "udp("]),
+            key("ping", "how a host is found alive: [icmp, tcp(80, 443), udp(53)]").list(&[
+                "icmp",
+                "icmp_timestamp",
+                "tcp(",
+                "tcp_ack(",
+                "udp(",
+            ]),
             key("dead_hosts", "hosts that answered no ping: scan or skip").words(&["scan", "skip"]),
             key("rate", "packets a second of the whole run: 10000/s, or auto").words(&["auto"]),
             key("per_host", "packets a second to one address: 100/s"),
