@@ -11,6 +11,7 @@ mod azure;
 mod azure_record;
 mod classify;
 mod coverage;
+mod crew;
 mod desk;
 mod envelope;
 mod gcp;
