@@ -6,6 +6,7 @@
 //! which saves a scan of one port half of its time on a slow disk.
 
 pub mod atomic;
+mod fresh;
 mod mapped;
 
 use std::fs;
@@ -155,6 +156,8 @@ pub struct Store {
     connection: SqliteConnection,
     /// A snapshot file that is being written.
     ahead: Option<(Arc<str>, JoinHandle<Result<(), StoreError>>)>,
+    /// A new database whose first sync is under way.
+    syncing: Option<fresh::Syncing>,
 }
 
 /// Reading and writing both use one connection; other processes wait for its transactions.
@@ -178,6 +181,9 @@ impl Store {
             .foreign_keys(true)
             .busy_timeout(BUSY);
         let connection = runtime.block_on(async {
+            let new = fresh::make(&database).await?;
+            // What a new store needs is synced with the first change that counts.
+            let options = if new { options.synchronous(SqliteSynchronous::Off) } else { options };
             let mut connection = SqliteConnection::connect_with(&options).await?;
             for check in checks(&database) {
                 let found: String = sqlx::query_scalar(*check).fetch_one(&mut connection).await?;
@@ -185,11 +191,13 @@ impl Store {
                     return Err(sqlx::Error::Protocol(found));
                 }
             }
-            Ok(connection)
+            Ok((connection, new))
         });
-        let connection = connection.map_err(|e| unusable(&database, e))?;
-        let mut store = Self { folder: folder.to_owned(), database, runtime, connection, ahead: None };
+        let (connection, new) = connection.map_err(|e| unusable(&database, e))?;
+        let syncing = new.then(|| fresh::sync(&database)).transpose().map_err(failed(&database))?;
+        let mut store = Self { folder: folder.to_owned(), database, runtime, connection, ahead: None, syncing };
         store.migrate()?;
+        store.synchronous("PRAGMA synchronous = NORMAL")?;
         store.reclaim()?;
         Ok(store)
     }
@@ -197,6 +205,22 @@ impl Store {
     fn failed(&self) -> impl Fn(sqlx::Error) -> StoreError + use<> {
         let path = self.database.clone();
         move |source| StoreError::Query { path: path.clone(), source }
+    }
+
+    fn synchronous(&mut self, pragma: &'static str) -> Result<(), StoreError> {
+        let failed = self.failed();
+        let connection = &mut self.connection;
+        self.runtime.block_on(async { sqlx::query(pragma).execute(connection).await }).map(drop).map_err(failed)
+    }
+
+    /// From here on each change is on the disk before it counts.
+    fn safe_from_here(&mut self) -> Result<(), StoreError> {
+        match self.syncing.take().map(JoinHandle::join) {
+            None | Some(Ok(Ok(()))) => {}
+            Some(Ok(Err(source))) => return Err(StoreError::Folder { path: self.database.clone(), source }),
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
+        }
+        self.synchronous("PRAGMA synchronous = FULL")
     }
 
     /// Version and migrations are one transaction, so that two processes that make a store do not both make its tables.
@@ -319,11 +343,11 @@ impl Store {
         at: Timestamp,
         seed: u64,
     ) -> Result<String, StoreError> {
+        self.safe_from_here()?;
         let failed = self.failed();
         let connection = &mut self.connection;
         self.runtime
             .block_on(async {
-                sqlx::query("PRAGMA synchronous = FULL").execute(&mut *connection).await?;
                 let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
                 let front = format!("scan/{}.", at.as_second());
                 let taken: Vec<String> = sqlx::query_scalar("SELECT reference FROM runs WHERE reference LIKE ? || '%'")
@@ -361,6 +385,7 @@ impl Store {
         if !from.state.may_become(to) {
             return Err(StoreError::Transition { from: from.state.as_str().into(), to: to.as_str().into() });
         }
+        self.safe_from_here()?;
         let failed = self.failed();
         let connection = &mut self.connection;
         let moved = self.runtime.block_on(async {
