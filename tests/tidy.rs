@@ -37,6 +37,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("socket2", &["scan/link/"]),
     ("rtnetlink", &["scan/link/"]),
     ("caps", &["scan/link/", "scan/preflight.rs"]),
+    ("foldhash", &["base/fast.rs"]),
     ("sqlx", &["store/"]),
     ("clap", &["cli/"]),
     ("clap_complete", &["cli/"]),

@@ -137,11 +137,13 @@ class Lab:
             which = f"ip daddr {net} " + (f"tcp dport {port} " if port else "")
             elements = ",\n".join(f"{a} . {p}" for a, p in pairs)
             other = f"ip daddr {net} meta l4proto {{ icmp, udp }} drop" if port is None else ""
-            call("ip", "netns", "exec", self.targets, "nft", "-f", "-", text=f"""table inet palb {{
-              set allowed {{ type ipv4_addr . inet_service; elements = {{ {elements} }} }}
-              chain early {{ type filter hook prerouting priority raw; policy accept;
-                {which} tcp flags & (syn|ack) == syn ip daddr . tcp dport != @allowed drop
-                {other} }} }}\n""")
+            rules = [f"{which} tcp flags & (syn|ack) == syn ip daddr . tcp dport != @allowed drop"] + [other] * bool(other)
+            chain = "\n".join(["type filter hook prerouting priority raw; policy accept;"] + rules)
+            table = (
+                f"table inet palb {{\nset allowed {{ type ipv4_addr . inet_service; elements = {{ {elements} }} }}\n"
+                f"chain early {{\n{chain}\n}}\n}}\n"
+            )
+            call("ip", "netns", "exec", self.targets, "nft", "-f", "-", text=table)
         for part, first in enumerate(range(0, len(pairs), limit)):
             path = os.path.join(self.folder, f"open-{part}")
             with open(path, "w") as file:

@@ -68,8 +68,9 @@ def rows(palisade, folder):
         found.append(("massdns", "1,000 in flight", base + ["-s", "1000", f"{folder}/list"], count(r" A 198")))
         found.append(("massdns", "default", base + [f"{folder}/list"], count(r" A 198")))
     if shutil.which("adnshost"):
-        command = f"adnshost --config 'nameserver 127.0.0.1' -a -f -t a < {folder}/list"
-        found.append(("adnshost", "-a -f", ["sh", "-c", command], count(r"A INET 198")))
+        # Its exit code 6 says that some names do not exist, as they should not.
+        command = f"adnshost --config 'nameserver 127.0.0.1' -a -f -t a < {folder}/list; [ $? = 6 ]"
+        found.append(("adnshost", "-a -f", ["sh", "-c", command], count(r" A 198")))
     if shutil.which("dnsperf"):
         with open(f"{folder}/perf", "w") as file:
             file.writelines(f"{n} A\n" for n in read(f"{folder}/list").split())

@@ -6,6 +6,7 @@ pub mod addr_set;
 pub mod clock;
 pub mod codes;
 pub mod diagnostic;
+pub mod fast;
 pub mod limits;
 pub mod nearest;
 pub mod port_set;

@@ -157,8 +157,9 @@ impl Aws {
         let tags: Vec<(&str, &str)> =
             i.tags.iter().flatten().map(|tag| (or_empty(&tag.key), or_empty(&tag.value))).collect();
         let name = tags.iter().find(|(key, value)| *key == "Name" && !value.is_empty()).map(|(_, value)| *value);
-        let name = name.filter(|n| desk.fits(n, site)).map(Arc::<str>::from);
-        desk.put(fields, t.name, 0, name.as_deref(), site);
+        let name = name.filter(|n| desk.fits(n, site)).map(|n| desk.share(n));
+        let named = t.name.zip(name.clone());
+        fields.extend(named.map(|(token, name)| Field { token, element: 0, value: Value::Str(name) }));
         desk.put_tags(fields, (t.aws_tag_key, t.aws_tag_value), tags.into_iter(), site);
         name
     }

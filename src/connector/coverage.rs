@@ -1,8 +1,9 @@
 //! Keeps the account of what was read: one partition for connector, account, region and kind, with its state.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::base::fast::FastMap;
 use crate::inventory::partition::{Kind, Partition, PartitionId, PartitionState};
 
 /// Distinct causes kept for one partition; further ones are counted by the last of them.
@@ -12,20 +13,42 @@ const CAUSES: usize = 4;
 #[derive(Debug)]
 pub(super) struct Coverage {
     connector: Arc<str>,
-    index: HashMap<(Kind, Arc<str>), HashMap<Arc<str>, PartitionId>>,
+    index: FastMap<(Kind, Arc<str>), FastMap<Arc<str>, PartitionId>>,
     list: Vec<Partition>,
-    causes: HashMap<PartitionId, Vec<String>>,
-    settled: HashMap<PartitionId, PartitionState>,
+    causes: FastMap<PartitionId, Vec<String>>,
+    settled: FastMap<PartitionId, PartitionState>,
+    /// The last partition of each kind: records of one place mostly come together.
+    last: Vec<(Kind, Arc<str>, Arc<str>, PartitionId)>,
 }
 
 impl Coverage {
     /// Nothing read yet.
     pub(super) fn new(connector: Arc<str>) -> Self {
-        Self { connector, index: HashMap::new(), list: Vec::new(), causes: HashMap::new(), settled: HashMap::new() }
+        Self {
+            connector,
+            index: FastMap::default(),
+            list: Vec::new(),
+            causes: FastMap::default(),
+            settled: FastMap::default(),
+            last: Vec::new(),
+        }
     }
 
     /// The partition, made as not asked where it was not there.
     pub(super) fn of(&mut self, account: &Arc<str>, region: &Arc<str>, kind: Kind) -> PartitionId {
+        let same = |l: &&(Kind, Arc<str>, Arc<str>, PartitionId)| {
+            l.0 == kind && Arc::ptr_eq(&l.1, account) && Arc::ptr_eq(&l.2, region)
+        };
+        if let Some((.., id)) = self.last.iter().find(same) {
+            return *id;
+        }
+        let id = self.look_up(account, region, kind);
+        self.last.retain(|l| l.0 != kind);
+        self.last.push((kind, Arc::clone(account), Arc::clone(region), id));
+        id
+    }
+
+    fn look_up(&mut self, account: &Arc<str>, region: &Arc<str>, kind: Kind) -> PartitionId {
         let regions = self.index.entry((kind, Arc::clone(account))).or_default();
         if let Some(id) = regions.get(region) {
             return *id;
@@ -105,6 +128,14 @@ impl Coverage {
     /// The accounts and regions of some partitions.
     pub(super) fn places(&self, ids: &BTreeSet<PartitionId>) -> BTreeSet<(Arc<str>, Arc<str>)> {
         ids.iter().filter_map(|id| self.get(*id)).map(|p| (Arc::clone(&p.account), Arc::clone(&p.region))).collect()
+    }
+
+    /// All partitions so far, in the order of their ids; it begins anew.
+    pub(super) fn take(&mut self) -> Vec<Partition> {
+        self.index.clear();
+        self.causes.clear();
+        self.last.clear();
+        std::mem::take(&mut self.list)
     }
 
     /// All partitions, in the order of their ids.

@@ -1,12 +1,13 @@
 //! The desk every provider's reader works at: limits, notices, coverage, interned strings, and the assets so far.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::base::diagnostic::Severity;
+use crate::base::fast::{FastMap, FastSet};
 use crate::base::limits::Limits;
 use crate::connector::coverage::Coverage;
 use crate::connector::file::FileConnector;
@@ -60,10 +61,10 @@ pub(super) struct Desk<'a> {
     pub(super) tokens: Tokens,
     pub(super) assets: Vec<Asset>,
     pub(super) load_balancers: Vec<LoadBalancer>,
-    pub(super) rows: HashMap<Arc<str>, usize>,
+    pub(super) rows: FastMap<Arc<str>, usize>,
     /// Assets outside the connector's regions.
     pub(super) elsewhere: u64,
-    strings: HashSet<Arc<str>>,
+    strings: FastSet<Arc<str>>,
     regions: Option<HashSet<String>>,
 }
 
@@ -80,9 +81,9 @@ impl<'a> Desk<'a> {
             tokens: Tokens::of_catalogue(),
             assets: Vec::new(),
             load_balancers: Vec::new(),
-            rows: HashMap::new(),
+            rows: FastMap::default(),
             elsewhere: 0,
-            strings: HashSet::new(),
+            strings: FastSet::default(),
             regions: spec.regions.as_ref().map(|rs| rs.iter().map(code).map(plain).collect()),
         }
     }

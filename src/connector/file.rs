@@ -8,13 +8,9 @@ use jiff::Timestamp;
 use crate::base::diagnostic::Severity;
 use crate::base::limits::Limits;
 use crate::base::progress::Progress;
-use crate::connector::aws::Aws;
-use crate::connector::azure::Azure;
 use crate::connector::desk::{Desk, Envelope};
-use crate::connector::gcp_edge::GcpEdge;
 pub use crate::connector::notice::Notice;
 use crate::connector::notice::Site;
-use crate::connector::overlay::Overlay;
 use crate::connector::shape::{Place, Reading};
 use crate::connector::split::{SplitError, Splitter};
 use crate::connector::unpack::unpack;
@@ -92,20 +88,7 @@ pub fn read(
     limits: &Limits,
     progress: &dyn Progress,
 ) -> (SnapshotInput, Vec<Notice>) {
-    let mut reading = Reading {
-        desk: Desk::new(spec, limits),
-        aws: Aws::default(),
-        azure: Azure::default(),
-        gcp: GcpEdge::default(),
-        overlay: Overlay::default(),
-        file: "".into(),
-        continued: Vec::new(),
-        zone_warnings: Vec::new(),
-        taken_at: None,
-        enveloped: false,
-        understood: 0,
-        accounted: false,
-    };
+    let mut reading = Reading::new(spec, limits, "".into());
     progress.start("sync", files.len() as u64);
     for (n, file) in files.into_iter().enumerate() {
         one_file(&mut reading, file);
@@ -116,7 +99,7 @@ pub fn read(
     result
 }
 
-fn one_file(reading: &mut Reading<'_>, file: InputFile) {
+pub(super) fn one_file(reading: &mut Reading<'_>, file: InputFile) {
     reading.file = file.name.as_str().into();
     (reading.understood, reading.enveloped, reading.accounted) = (0, false, false);
     let name = Arc::clone(&reading.file);
@@ -177,7 +160,7 @@ fn all_documents<R: Read>(
 }
 
 /// Joins what stood in separate documents and settles the partitions.
-fn finish(mut reading: Reading<'_>, now: Timestamp) -> (SnapshotInput, Vec<Notice>) {
+pub(super) fn finish(mut reading: Reading<'_>, now: Timestamp) -> (SnapshotInput, Vec<Notice>) {
     reading.settle_pages();
     let Reading { mut desk, mut aws, mut azure, gcp, mut overlay, taken_at, .. } = reading;
     aws.finish(&mut desk);

@@ -12,6 +12,7 @@ mod azure_balancer;
 mod azure_record;
 mod classify;
 mod coverage;
+mod crew;
 mod desk;
 mod envelope;
 mod gcp;

@@ -77,6 +77,17 @@ impl Notices {
         Self { kept: Vec::new(), limit, in_file: 0, file: "".into() }
     }
 
+    /// True where there was nothing to say.
+    pub(super) fn is_empty(&self) -> bool {
+        self.kept.is_empty() && self.in_file == 0
+    }
+
+    /// Forgets what was said.
+    pub(super) fn clear(&mut self) {
+        self.kept.clear();
+        self.in_file = 0;
+    }
+
     /// A notice about a record.
     pub(super) fn at(&mut self, severity: Severity, code: &'static str, site: Site<'_>, text: impl Into<String>) {
         if *site.file != self.file {

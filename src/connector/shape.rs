@@ -9,13 +9,16 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use crate::base::limits::Limits;
 use crate::connector::aws::Aws;
 use crate::connector::aws_record::{AddressRecord, ClassicBalancer, Eni, Instance, LoadBalancerRecord};
 use crate::connector::azure::Azure;
 use crate::connector::azure_record::Resource;
 use crate::connector::classify::{Class, Shape, classify, list_shape, opens_page};
+use crate::connector::crew::ALONE_BYTES;
 use crate::connector::desk::{Desk, Envelope, Page, Record, shown};
 use crate::connector::envelope;
+use crate::connector::file::FileConnector;
 use crate::connector::gcp;
 use crate::connector::gcp_edge::{AddressEntry, ForwardingRule, GcpEdge};
 use crate::connector::notice::Site;
@@ -52,6 +55,8 @@ pub(super) struct Reading<'a> {
     pub(super) understood: u64,
     /// What was lost of the present file has become a gap.
     pub(super) accounted: bool,
+    /// Bytes of a list after which others help to read it.
+    pub(super) alone_bytes: u64,
 }
 
 /// Where a walk stands.
@@ -74,9 +79,28 @@ impl Place<'_> {
     }
 }
 
-impl Reading<'_> {
+impl<'a> Reading<'a> {
+    /// A reading that begins.
+    pub(super) fn new(spec: &'a FileConnector, limits: &'a Limits, file: Arc<str>) -> Self {
+        Self {
+            desk: Desk::new(spec, limits),
+            aws: Aws::default(),
+            azure: Azure::default(),
+            gcp: GcpEdge::default(),
+            overlay: Overlay::default(),
+            file,
+            continued: Vec::new(),
+            zone_warnings: Vec::new(),
+            taken_at: None,
+            enveloped: false,
+            understood: 0,
+            accounted: false,
+            alone_bytes: ALONE_BYTES,
+        }
+    }
+
     /// The site of a list's member.
-    fn at<'s>(file: &'s Arc<str>, path: &'s str, index: u64) -> Site<'s> {
+    pub(super) fn at<'s>(file: &'s Arc<str>, path: &'s str, index: u64) -> Site<'s> {
         Site { file, container: path, index: Some(index), inner: None }
     }
 
@@ -189,6 +213,7 @@ impl Reading<'_> {
         s.open(b'[', "an array")?;
         let file = Arc::clone(&self.file);
         let (mut first, mut n) = (true, 0_u64);
+        let start = s.offset();
         while s.member(&mut first, b']')? {
             let pages = shape.is_none() && place.level < LEVELS;
             if pages && s.first_key()?.is_some_and(|k| opens_page(&k)) {
@@ -202,6 +227,11 @@ impl Reading<'_> {
                 }
             }
             n += 1;
+            if let Some(shape) = shape.filter(|s| s.stands_alone())
+                && s.offset() - start > self.alone_bytes
+            {
+                return self.rest_of_list(s, place, shape, page, n);
+            }
         }
         if n == 0 {
             self.empty_list(shape, place, page);
@@ -229,7 +259,14 @@ impl Reading<'_> {
         }
     }
 
-    fn oversize(&mut self, length: u64, shape: Option<Shape>, site: Site<'_>, place: Place<'_>, page: &mut Page) {
+    pub(super) fn oversize(
+        &mut self,
+        length: u64,
+        shape: Option<Shape>,
+        site: Site<'_>,
+        place: Place<'_>,
+        page: &mut Page,
+    ) {
         let kind = shape.map(Shape::kind).or(page.kinds.first().copied()).unwrap_or(Kind::Instances);
         let why = format!("it has {length} bytes, the limit is {}", self.desk.limits.inventory_record_bytes);
         let mut record = Record { site, envelope: place.envelope, page };
@@ -337,7 +374,14 @@ impl Reading<'_> {
     }
 
     /// One record of a known or yet unknown shape.
-    fn record(&mut self, bytes: &[u8], shape: Option<Shape>, site: Site<'_>, place: Place<'_>, page: &mut Page) {
+    pub(super) fn record(
+        &mut self,
+        bytes: &[u8],
+        shape: Option<Shape>,
+        site: Site<'_>,
+        place: Place<'_>,
+        page: &mut Page,
+    ) {
         if bytes.first() != Some(&b'{') {
             // Serde would read an array as a record whose members stand in order.
             let kind = shape.map(Shape::kind).or(place.envelope.kind).or(page.kinds.first().copied());

@@ -2,7 +2,7 @@
 //! is excluded, each once. Guide rules E8, E9, E12, F1, F2; traps T3, T6, T8, T13.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -11,8 +11,9 @@ use super::plan::{Excluded, Merge, Removal, Resolution, Stage};
 use super::resolve::Answer;
 use super::target::{Target, TargetKind, Warrant};
 use crate::base::addr_set::{AddrRange, AddrSet, canonical};
+use crate::base::fast::FastMap;
 use crate::base::source::{Location, Span, Spanned};
-use crate::inventory::asset::{Address, AddressScope};
+use crate::inventory::asset::{Address, AddressScope, Interface};
 use crate::inventory::catalogue::ids;
 use crate::inventory::load_balancer::LoadBalancer;
 use crate::inventory::partition::Gap;
@@ -42,7 +43,9 @@ pub(super) struct Addressed {
     pub(super) sharers: Vec<(u32, u32)>,
     /// Assets without a public address of which some addresses were not read.
     pub(super) unsure: Vec<(Arc<str>, Vec<Gap>)>,
-    owners: HashMap<IpAddr, (u32, Arc<str>)>,
+    /// The line that chose the assets.
+    clause: Arc<str>,
+    owners: FastMap<IpAddr, (u32, Arc<str>)>,
     exclusions: AddrSet,
 }
 
@@ -62,15 +65,16 @@ struct Named<'a> {
 }
 
 pub(super) fn address(work: &Work<'_>, submitted: &[u32]) -> Addressed {
-    let mut out = Addressed { exclusions: exclusions(work), ..Addressed::default() };
+    let mut out = Addressed { exclusions: exclusions(work), clause: selecting_clause(work), ..Addressed::default() };
     let named = load_balancers(work);
-    let mut names: Vec<Arc<str>> = submitted.iter().flat_map(|row| public_names(work, *row)).collect();
-    names.extend(named.iter().map(|n| Arc::clone(&n.name)));
-    names.sort();
-    names.dedup();
     let input = work.input;
     let answers: BTreeMap<Arc<str>, Answer> = match input.resolver {
         Some(resolver) => {
+            let assets = submitted.iter().filter_map(|row| input.snapshot.asset(*row));
+            let mut names: Vec<Arc<str>> = assets.flat_map(|a| public_names(a, &a.interfaces())).collect();
+            names.extend(named.iter().map(|n| Arc::clone(&n.name)));
+            names.sort();
+            names.dedup();
             let answers = resolver.resolve(&names, input.progress, input.stop);
             answers.into_iter().map(|a| (Arc::clone(&a.name), a)).collect()
         }
@@ -86,14 +90,12 @@ pub(super) fn address(work: &Work<'_>, submitted: &[u32]) -> Addressed {
 }
 
 /// Public DNS names of an asset: of its addresses, else of the machine.
-fn public_names(work: &Work<'_>, row: u32) -> Vec<Arc<str>> {
-    let Some(asset) = work.input.snapshot.asset(row) else { return Vec::new() };
-    let mut names: Vec<Arc<str>> = asset
-        .interfaces()
-        .into_iter()
-        .flat_map(|i| i.addresses)
+fn public_names(asset: AssetRow<'_>, interfaces: &[Interface]) -> Vec<Arc<str>> {
+    let mut names: Vec<Arc<str>> = interfaces
+        .iter()
+        .flat_map(|i| &i.addresses)
         .filter(|a| a.scope == AddressScope::Public)
-        .filter_map(|a| a.dns)
+        .filter_map(|a| a.dns.clone())
         .collect();
     if names.is_empty() {
         names.extend(asset.text(ids::AWS_PUBLIC_DNS).map(Arc::from));
@@ -105,12 +107,13 @@ fn public_names(work: &Work<'_>, row: u32) -> Vec<Arc<str>> {
 fn candidates(
     work: &Work<'_>,
     asset: AssetRow<'_>,
+    interfaces: &[Interface],
     answers: &BTreeMap<Arc<str>, Answer>,
     out: &mut Addressed,
 ) -> Vec<Candidate> {
     let mut found: Vec<Candidate> = Vec::new();
-    let mut places: HashMap<IpAddr, usize> = HashMap::new();
-    for interface in asset.interfaces() {
+    let mut places: FastMap<IpAddr, usize> = FastMap::default();
+    for interface in interfaces {
         for a in interface.addresses.iter().filter(|a| wanted(work, a)) {
             let addr = canonical(a.addr);
             if let Entry::Vacant(place) = places.entry(addr) {
@@ -119,7 +122,8 @@ fn candidates(
             }
         }
     }
-    for name in public_names(work, asset.row()) {
+    let names = if answers.is_empty() { Vec::new() } else { public_names(asset, interfaces) };
+    for name in names {
         let Some(answer) = answers.get(&name) else { continue };
         let (kept, refused): (Vec<IpAddr>, Vec<IpAddr>) =
             answer.addresses.iter().map(|a| canonical(*a)).partition(|a| places.contains_key(a));
@@ -179,7 +183,8 @@ fn exclusion(work: &Work<'_>, all: &AddrSet, addr: IpAddr) -> Option<Location> {
 fn asset(work: &Work<'_>, row: u32, answers: &BTreeMap<Arc<str>, Answer>, out: &mut Addressed) {
     let Some(record) = work.input.snapshot.asset(row) else { return };
     let id: Arc<str> = record.id().into();
-    let found = candidates(work, record, answers, out);
+    let interfaces = record.interfaces();
+    let found = candidates(work, record, &interfaces, answers, out);
     let removed = |reason: String, clause: Option<Location>, seen: Vec<String>| Removal {
         stage: Stage::Target,
         reason: reason.into(),
@@ -196,7 +201,7 @@ fn asset(work: &Work<'_>, row: u32, answers: &BTreeMap<Arc<str>, Answer>, out: &
         out.removed.push(removed(reason, clause, addresses_seen(record)));
         return;
     }
-    let owner = Owner { id: Arc::clone(&id), row: Some(row), kind: TargetKind::Asset, clause: selecting_clause(work) };
+    let owner = Owner { id: Arc::clone(&id), row: Some(row), kind: TargetKind::Asset, clause: Arc::clone(&out.clause) };
     if let Err((addr, clause)) = add(work, &owner, found, out) {
         out.removed.push(removed("every address is excluded".into(), Some(clause), vec![addr.to_string()]));
     }
@@ -214,7 +219,7 @@ fn no_address(work: &Work<'_>, record: AssetRow<'_>) -> (String, Option<Location
     if !gaps.is_empty() {
         return (cannot_tell(&gaps), None, gaps);
     }
-    let reason = match public_names(work, record.row()).first() {
+    let reason = match public_names(record, &interfaces).first() {
         None => "no public name or address".to_owned(),
         Some(name) => format!("the inventory has no address for its public name {name}"),
     };

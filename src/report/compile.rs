@@ -122,6 +122,10 @@ fn tags(filter: &TagFilter) -> TagsRecord {
 }
 
 fn hosts(plan: &Plan, outcome: &ScanOutcome) -> Vec<HostRecord> {
+    let mut notes: BTreeMap<&str, Vec<(&str, &str)>> = BTreeMap::new();
+    for (asset, key, value) in &plan.annotations {
+        notes.entry(asset).or_default().push((key, value));
+    }
     outcome
         .hosts
         .iter()
@@ -133,7 +137,7 @@ fn hosts(plan: &Plan, outcome: &ScanOutcome) -> Vec<HostRecord> {
                 HostState::Down => ("down", None),
                 HostState::Unknown => ("unknown", None),
             };
-            let own = plan.annotations.iter().filter(|(id, ..)| id == asset);
+            let own = notes.get(&**asset).into_iter().flatten();
             Some(HostRecord {
                 asset: asset.to_string(),
                 name: target.name().map(ToString::to_string),
@@ -156,7 +160,7 @@ fn hosts(plan: &Plan, outcome: &ScanOutcome) -> Vec<HostRecord> {
                     .collect(),
                 counts: host.counts.iter().map(|(s, n)| (PortState::as_str(*s).to_owned(), *n)).collect(),
                 findings: Vec::new(),
-                annotations: own.map(|(_, k, v)| (k.to_string(), v.to_string())).collect(),
+                annotations: own.map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
                 clause: Some(target.warrant().clause.to_string()),
                 first: host.span.map(|s| s.0.to_string()),
                 last: host.span.map(|s| s.1.to_string()),

@@ -181,7 +181,8 @@ pub fn run(prepared: &Prepared<'_>, plan: &Plan, options: RunOptions<'_>, store:
         if outcome.interrupted { (RunState::Interrupted, "stopped by the user") } else { (RunState::Finished, "done") };
     let document =
         serde_json::to_string(&results).map_err(|e| RunError::Usage(format!("cannot write results: {e}")))?;
-    let done = finished_now(plan, &outcome);
+    // Only an interrupted run is ever resumed; of a finished one the document already holds every host.
+    let done = if outcome.interrupted { finished_now(plan, &outcome) } else { Vec::new() };
     let end = RunEnd { document: &document, ledger: Some(&outcome.ledger), finished_targets: &done, why };
     store.finish_run(&reference, state, env.clock.now(), &end)?;
     Ok(Ran { reference, results, outcome: Some(outcome) })
@@ -209,8 +210,8 @@ fn finished_now(plan: &Plan, outcome: &ScanOutcome) -> Vec<(String, String)> {
     outcome
         .hosts
         .iter()
-        .filter(|h| !outcome.interrupted || h.counts.values().sum::<u32>() == probes)
-        .filter(|h| !outcome.interrupted || !h.counts.keys().any(|s| s.as_str().contains("filtered")))
+        .filter(|h| h.counts.values().sum::<u32>() == probes)
+        .filter(|h| !h.counts.keys().any(|s| s.as_str().contains("filtered")))
         .filter_map(|h| plan.targets.get(h.target as usize))
         .map(|t| (t.warrant().asset.to_string(), t.addr().to_string()))
         .collect()

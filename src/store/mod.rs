@@ -1,13 +1,20 @@
 //! The state folder: inventory snapshots as files; runs, results, ledger and activity in SQLite. Every change is one
 //! transaction. A store that is damaged or newer than this version is refused and left as it is.
+//!
+//! No change is lost where a process is killed. A power cut hides no run that began, for from there on every change is
+//! on the disk before it counts; what comes before (making the store, noting a snapshot) is synced together with it,
+//! which saves a scan of one port half of its time on a slow disk.
 
 pub mod atomic;
+mod fresh;
 mod ledgers;
 mod mapped;
 
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -20,6 +27,11 @@ use crate::scan::ledger::Ledger;
 
 /// Migrations in order; the database's `user_version` is how many have run.
 const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
+/// A database up to this size is checked wholly when it is opened.
+const CHECKED_WHOLLY_BYTES: u64 = 16 << 20;
+/// Pages of the write-ahead log before a commit folds it into the database; closing does so anyway, and may do it while
+/// results are printed.
+const LOG_PAGES: &str = "16384";
 /// How long one process waits for another's transaction.
 const BUSY: Duration = Duration::from_secs(10);
 
@@ -143,6 +155,10 @@ pub struct Store {
     database: PathBuf,
     runtime: Runtime,
     connection: SqliteConnection,
+    /// A snapshot file that is being written.
+    ahead: Option<(Arc<str>, JoinHandle<Result<(), StoreError>>)>,
+    /// A new database whose first sync is under way.
+    syncing: Option<fresh::Syncing>,
 }
 
 /// Reading and writing both use one connection; other processes wait for its transactions.
@@ -161,17 +177,28 @@ impl Store {
             .filename(&database)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
+            .synchronous(SqliteSynchronous::Normal)
+            .pragma("wal_autocheckpoint", LOG_PAGES)
             .foreign_keys(true)
             .busy_timeout(BUSY);
         let connection = runtime.block_on(async {
+            let new = fresh::make(&database).await?;
+            // What a new store needs is synced with the first change that counts.
+            let options = if new { options.synchronous(SqliteSynchronous::Off) } else { options };
             let mut connection = SqliteConnection::connect_with(&options).await?;
-            let check: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&mut connection).await?;
-            if check == "ok" { Ok(connection) } else { Err(sqlx::Error::Protocol(check)) }
+            for check in checks(&database) {
+                let found: String = sqlx::query_scalar(*check).fetch_one(&mut connection).await?;
+                if found != "ok" {
+                    return Err(sqlx::Error::Protocol(found));
+                }
+            }
+            Ok((connection, new))
         });
-        let connection = connection.map_err(|e| unusable(&database, e))?;
-        let mut store = Self { folder: folder.to_owned(), database, runtime, connection };
+        let (connection, new) = connection.map_err(|e| unusable(&database, e))?;
+        let syncing = new.then(|| fresh::sync(&database)).transpose().map_err(failed(&database))?;
+        let mut store = Self { folder: folder.to_owned(), database, runtime, connection, ahead: None, syncing };
         store.migrate()?;
+        store.synchronous("PRAGMA synchronous = NORMAL")?;
         store.reclaim()?;
         Ok(store)
     }
@@ -179,6 +206,22 @@ impl Store {
     fn failed(&self) -> impl Fn(sqlx::Error) -> StoreError + use<> {
         let path = self.database.clone();
         move |source| StoreError::Query { path: path.clone(), source }
+    }
+
+    fn synchronous(&mut self, pragma: &'static str) -> Result<(), StoreError> {
+        let failed = self.failed();
+        let connection = &mut self.connection;
+        self.runtime.block_on(async { sqlx::query(pragma).execute(connection).await }).map(drop).map_err(failed)
+    }
+
+    /// From here on each change is on the disk before it counts.
+    fn safe_from_here(&mut self) -> Result<(), StoreError> {
+        match self.syncing.take().map(JoinHandle::join) {
+            None | Some(Ok(Ok(()))) => {}
+            Some(Ok(Err(source))) => return Err(StoreError::Folder { path: self.database.clone(), source }),
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
+        }
+        self.synchronous("PRAGMA synchronous = FULL")
     }
 
     /// Version and migrations are one transaction, so that two processes that make a store do not both make its tables.
@@ -232,14 +275,29 @@ impl Store {
         Ok(())
     }
 
+    fn snapshot_path(&self, id: &str) -> PathBuf {
+        self.folder.join("snapshots").join(format!("{id}.pal-snap"))
+    }
+
+    /// Begins to write a snapshot's file while the caller goes on; [`Self::save_snapshot`] waits for it and says what
+    /// became of it. Forming and syncing 65,536 assets takes 75 ms, as long as planning over them.
+    pub fn save_ahead(&mut self, snapshot: &Arc<Snapshot>) {
+        let path = self.snapshot_path(snapshot.id());
+        let of = Arc::clone(snapshot);
+        let writing = std::thread::Builder::new().spawn(move || write_snapshot(&path, &of));
+        // Without a thread it is simply written later.
+        self.ahead = writing.ok().map(|thread| (Arc::clone(snapshot.id()), thread));
+    }
+
     /// Writes a snapshot file and its row. A snapshot that is there already is not written again.
     pub fn save_snapshot(&mut self, snapshot: &Snapshot, connectors: &str) -> Result<(), StoreError> {
-        let name = format!("{}.pal-snap", snapshot.id());
-        let path = self.folder.join("snapshots").join(&name);
-        if !path.exists() {
-            atomic::write(&path, &snapshot.to_bytes())
-                .map_err(|source| StoreError::Folder { path: path.clone(), source })?;
+        let path = self.snapshot_path(snapshot.id());
+        match self.ahead.take().filter(|(id, _)| id == snapshot.id()).map(|(_, thread)| thread.join()) {
+            Some(Ok(written)) => written?,
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
+            None => write_snapshot(&path, snapshot)?,
         }
+        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         let failed = self.failed();
         let connection = &mut self.connection;
         self.runtime
@@ -260,7 +318,7 @@ impl Store {
 
     /// Opens a stored snapshot by its id.
     pub fn snapshot(&self, id: &str) -> Result<Snapshot, StoreError> {
-        let path = self.folder.join("snapshots").join(format!("{id}.pal-snap"));
+        let path = self.snapshot_path(id);
         let bytes = mapped::map(&path).map_err(|source| StoreError::Folder { path: path.clone(), source })?;
         Snapshot::from_bytes(bytes).map_err(|e| StoreError::Damaged { path, why: e.to_string() })
     }
@@ -277,7 +335,7 @@ impl Store {
         id.map(|id| self.snapshot(&id)).transpose()
     }
 
-    /// Begins a run and returns its reference: the second it began, and a number that makes it unique. Rule J3.
+    /// Begins a run and returns its reference, once a power cut could no longer hide that it began: the second it began, and a number that makes it unique. Rule J3.
     pub fn begin_run(
         &mut self,
         scan: &str,
@@ -286,6 +344,7 @@ impl Store {
         at: Timestamp,
         seed: u64,
     ) -> Result<String, StoreError> {
+        self.safe_from_here()?;
         let failed = self.failed();
         let connection = &mut self.connection;
         self.runtime
@@ -327,6 +386,7 @@ impl Store {
         if !from.state.may_become(to) {
             return Err(StoreError::Transition { from: from.state.as_str().into(), to: to.as_str().into() });
         }
+        self.safe_from_here()?;
         let failed = self.failed();
         let connection = &mut self.connection;
         let moved = self.runtime.block_on(async {
@@ -495,6 +555,27 @@ impl Store {
                     .await
             })
             .map_err(failed)
+    }
+}
+
+/// Writes a snapshot's file where it is not there yet.
+fn write_snapshot(path: &Path, snapshot: &Snapshot) -> Result<(), StoreError> {
+    if path.exists() {
+        return Ok(());
+    }
+    let written = atomic::write(path, &snapshot.to_bytes());
+    written.map_err(|source| StoreError::Folder { path: path.to_owned(), source })
+}
+
+/// How a database is checked before it is used: a small one wholly, a large one in the tables that every command needs.
+/// The results of old runs are checked when they are read; reading them all would cost each command a second for 1 GB.
+fn checks(database: &Path) -> &'static [&'static str] {
+    const WHOLE: &[&str] = &["PRAGMA quick_check(1)"];
+    const SMALL_TABLES: &[&str] =
+        &["PRAGMA quick_check(runs)", "PRAGMA quick_check(run_history)", "PRAGMA quick_check(snapshots)"];
+    match fs::metadata(database) {
+        Ok(facts) if facts.len() > CHECKED_WHOLLY_BYTES => SMALL_TABLES,
+        _ => WHOLE,
     }
 }
 
