@@ -1,7 +1,9 @@
 //! Where frames go and come from. The scanner knows the trait; the machine's interfaces are behind it.
 
 pub(super) mod datalink;
+pub(super) mod limits;
 pub(super) mod route;
+pub(super) mod sockets;
 
 use std::io;
 use std::time::Duration;
