@@ -141,7 +141,13 @@ impl Stub {
     }
 
     fn resolver(&self) -> Hickory {
-        Hickory { servers: vec![self.at], in_flight: 8, timeout: Duration::from_millis(900), addresses_per_name: 4 }
+        Hickory {
+            servers: vec![self.at],
+            in_flight: 8,
+            timeout: Duration::from_millis(900),
+            addresses_per_name: 4,
+            ipv6: true,
+        }
     }
 }
 
