@@ -81,6 +81,7 @@ struct Flight {
     question: Question,
     sent_name: Name,
     bytes: Vec<u8>,
+    extended: bool,
     sent: Duration,
     wait: Duration,
 }
@@ -210,8 +211,8 @@ impl State<'_> {
         }
     }
 
-    /// What a reply means for its question.
-    fn reply(&mut self, server: usize, mut question: Question, reply: Reply) {
+    /// What a reply means for its question, which was asked with extended DNS or without.
+    fn reply(&mut self, server: usize, mut question: Question, reply: Reply, extended: bool) {
         self.silent_tries = 0;
         self.last_answer = self.clock.elapsed();
         match reply {
@@ -230,10 +231,13 @@ impl State<'_> {
             }
             Reply::Alias(_) => self.finish(server, question, Some("its aliases lead in a circle")),
             Reply::Truncated => self.streams.push_back((server, question, false)),
-            Reply::NoExtension => {
-                let known = self.servers.get_mut(server).is_some_and(|s| std::mem::replace(&mut s.extended, false));
-                if known { self.again.push_front(question) } else { self.failed(server, question, "format error") }
+            Reply::NoExtension if extended => {
+                if let Some(server) = self.servers.get_mut(server) {
+                    server.extended = false;
+                }
+                self.again.push_front(question);
             }
+            Reply::NoExtension => self.failed(server, question, "format error"),
             Reply::Failed(why) => self.failed(server, question, why),
         }
     }
@@ -395,12 +399,13 @@ impl<'s, 'a> Lane<'s, 'a> {
             let now = state.clock.elapsed();
             let Some(server) = state.servers.get_mut(self.server) else { return };
             let mixed = server.keeps_case() && !question.plain;
+            let extended = server.extended;
             let sent_name = if mixed { message::with_case(&question.name, bits) } else { question.name.clone() };
-            let Some(bytes) = message::question(id, &sent_name, question.kind, server.extended) else {
+            let Some(bytes) = message::question(id, &sent_name, question.kind, extended) else {
                 state.finish(self.server, question, Some("not a name of the DNS"));
                 continue;
             };
-            let wait = server.wait(question.tries, at_most);
+            let (extended, wait) = (server.extended, server.wait(question.tries, at_most));
             match self.socket.try_send(&bytes) {
                 Ok(_) => {}
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::OutOfMemory) => {
@@ -416,7 +421,7 @@ impl<'s, 'a> Lane<'s, 'a> {
             }
             server.busy += 1;
             self.asked += 1;
-            self.flights.insert(id, Flight { question, sent_name, bytes, sent: now, wait });
+            self.flights.insert(id, Flight { question, sent_name, bytes, extended, sent: now, wait });
         }
     }
 
@@ -472,7 +477,7 @@ impl<'s, 'a> Lane<'s, 'a> {
                     server.answered(took);
                 }
                 match reading {
-                    Reading::Reply(reply) => state.reply(self.server, flight.question, reply),
+                    Reading::Reply(reply) => state.reply(self.server, flight.question, reply, flight.extended),
                     // A stream cannot be forged from elsewhere: it tells a careless server from a guess.
                     _ => state.streams.push_back((self.server, flight.question, true)),
                 }
@@ -539,7 +544,7 @@ async fn stream(state: &RefCell<State<'_>>, server: usize, mut question: Questio
         server.lost_case();
     }
     match reading {
-        Some(Reading::Reply(reply)) if reply != Reply::Truncated => state.reply(server, question, reply),
+        Some(Reading::Reply(reply)) if reply != Reply::Truncated => state.reply(server, question, reply, extended),
         _ => {
             question.plain = true;
             state.failed(server, question, NOT_FETCHED);

@@ -140,13 +140,13 @@ impl Hickory {
         if self.servers.is_empty()
             && let Ok(hosts) = Hosts::from_system()
         {
-            answers.iter_mut().for_each(|answer| self.from_hosts_file(&hosts, answer));
+            answers.iter_mut().for_each(|answer| self.prefer_hosts_file(&hosts, answer));
         }
         Ok(answers)
     }
 
     /// The system's own list of names goes before its servers.
-    fn from_hosts_file(&self, hosts: &Hosts, answer: &mut Answer) {
+    fn prefer_hosts_file(&self, hosts: &Hosts, answer: &mut Answer) {
         let Ok(name) = Name::from_utf8(&*answer.name) else { return };
         let kinds: &[RecordType] = if self.ipv6 { &[RecordType::A, RecordType::AAAA] } else { &[RecordType::A] };
         let listed = |kind: &RecordType| hosts.lookup_static_host(&Query::query(name.clone(), *kind));
