@@ -10,6 +10,7 @@
 
 mod analyze;
 mod cli;
+mod connect;
 mod connector;
 mod format;
 mod golden;

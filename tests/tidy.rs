@@ -35,6 +35,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("pnet", &["scan/link/", "scan/wire"]),
     ("libc", &["scan/link/"]),
     ("socket2", &["scan/link/"]),
+    ("mio", &["scan/link/"]),
     ("rtnetlink", &["scan/link/"]),
     ("caps", &["scan/link/", "scan/preflight.rs"]),
     ("foldhash", &["base/fast.rs"]),

@@ -102,7 +102,7 @@ impl Default for Limits {
             names_in_flight: 500,
             resolve_timeout: Duration::from_secs(5),
             frame_bytes: 65_535,
-            sockets_in_flight: 1_000,
+            sockets_in_flight: 16_000,
             http_body_bytes: 64 << 20,
             http_connect_timeout: Duration::from_secs(10),
             http_timeout: Duration::from_secs(60),

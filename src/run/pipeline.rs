@@ -81,6 +81,7 @@ impl<'w> Prepared<'w> {
             in_flight: env.limits.names_in_flight,
             timeout: env.limits.resolve_timeout,
             addresses_per_name: env.limits.addresses_per_name,
+            ipv6: self.job.targets.ipv6,
         });
         act(&PlanInput {
             program: &self.workspace.program,

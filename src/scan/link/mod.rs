@@ -1,10 +1,12 @@
 //! Where frames go and come from, a batch at a time. The scanner knows the trait; the machine's interfaces are behind it.
 
 pub(super) mod datalink;
+pub(super) mod limits;
 #[cfg(test)]
 pub(super) mod memory;
 pub(super) mod packet;
 pub(super) mod route;
+pub(super) mod sockets;
 
 use std::io;
 use std::time::Duration;
