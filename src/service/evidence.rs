@@ -120,6 +120,20 @@ impl Facts {
         self.0.iter().map(|(k, v)| (k.as_str(), v))
     }
 
+    /// Takes over the facts of another dialogue with the same service.
+    pub fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    /// Changes every text in place.
+    pub fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
+        self.0.values_mut().flat_map(|fact| match fact {
+            Fact::Text(text) => std::slice::from_mut(text).iter_mut(),
+            Fact::List(texts) => texts.iter_mut(),
+            Fact::Bool(_) | Fact::Int(_) | Fact::Date(_) => [].iter_mut(),
+        })
+    }
+
     /// True for none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -139,6 +153,22 @@ pub struct Recognised {
     pub product: Option<String>,
     /// Version, as it names it.
     pub version: Option<String>,
+}
+
+impl Recognised {
+    /// Recognised in this way; product and version are filled in where they are told.
+    pub fn named(name: &str, how: &str) -> Self {
+        Self { name: name.into(), tls: false, how: how.into(), product: None, version: None }
+    }
+
+    /// As results show it: `ssh`, `https`, `redis over tls`.
+    pub fn shown(&self) -> String {
+        match (&*self.name, self.tls) {
+            ("http", true) => "https".into(),
+            (name, true) if name != "tls" => format!("{name} over tls"),
+            (name, _) => name.into(),
+        }
+    }
 }
 
 /// A piece of what was received.

@@ -1,0 +1,3 @@
+//! Conversations: golden dialogues, damaged ones, hostile servers, and real ones.
+
+mod dialogues;
