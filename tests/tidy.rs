@@ -45,7 +45,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("indicatif", &["cli/"]),
     ("reedline", &["repl/"]),
     ("hickory_resolver", &["plan/resolve"]),
-    ("rustls", &["service/session.rs", "service/channel.rs", "service/driver.rs"]),
+    ("rustls", &["service/session.rs", "service/channel.rs", "service/driver.rs", "service/certificate.rs"]),
     ("tokio_rustls", &["service/channel.rs"]),
     ("tls_parser", &["service/tls"]),
     ("x509_parser", &["service/certificate.rs"]),

@@ -13,6 +13,8 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::session::{self, Shown};
+
 /// Bytes read at once.
 const CHUNK: usize = 16 << 10;
 /// Longest time one write may take.
@@ -110,7 +112,7 @@ impl Channel {
         config: Arc<ClientConfig>,
         name: ServerName<'static>,
         wait: Duration,
-    ) -> Result<&rustls::ClientConnection, String> {
+    ) -> Result<Shown, String> {
         let Wire::Plain(stream) = std::mem::replace(&mut self.wire, Wire::Gone) else {
             return Err("this connection cannot begin TLS".into());
         };
@@ -118,11 +120,9 @@ impl Channel {
             Err(_) => Err("no answer to the TLS hello".into()),
             Ok(Err(error)) => Err(error.to_string()),
             Ok(Ok(stream)) => {
+                let shown = session::shown(stream.get_ref().1);
                 self.wire = Wire::Tls(Box::new(stream));
-                match &self.wire {
-                    Wire::Tls(stream) => Ok(stream.get_ref().1),
-                    Wire::Plain(_) | Wire::Datagram(_) | Wire::Gone => Err("the connection is gone".into()),
-                }
+                Ok(shown)
             }
         }
     }

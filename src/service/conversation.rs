@@ -12,6 +12,9 @@ pub enum Step {
     Wait,
     /// Begin TLS on this connection, then go on inside it.
     Tls,
+    /// Begin TLS and offer this application protocol alone; a server that does not take it counts as one without TLS.
+    /// RFC 7301.
+    Alpn(&'static str),
     /// Close, connect again to the same port, and go on; the input starts empty.
     Reconnect,
     /// Nothing more to ask.

@@ -120,9 +120,25 @@ impl Facts {
         self.0.iter().map(|(k, v)| (k.as_str(), v))
     }
 
-    /// Takes over the facts of another dialogue with the same service.
+    /// Takes over the facts of another dialogue with the same service. Lists that several dialogues fill are joined;
+    /// of two certificates the first stays, whole.
     pub fn extend(&mut self, other: Self) {
-        self.0.extend(other.0);
+        const JOINED: &[&str] = &["tls.versions", "tls.suites", "tls.groups", "tls.alpn"];
+        let certificate = self.0.contains_key("tls.certificate.fingerprint");
+        for (path, fact) in other.0 {
+            if certificate && path.starts_with("tls.certificate.") {
+                continue;
+            }
+            match (self.0.get_mut(&path), fact) {
+                (Some(Fact::List(all)), Fact::List(more)) if JOINED.contains(&path.as_str()) => {
+                    let new: Vec<String> = more.into_iter().filter(|m| !all.contains(m)).collect();
+                    all.extend(new);
+                }
+                (_, fact) => {
+                    self.0.insert(path, fact);
+                }
+            }
+        }
     }
 
     /// Changes every text in place.

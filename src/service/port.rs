@@ -1,9 +1,11 @@
 //! One open port: finding out what speaks there, then holding its conversations.
 
+use std::cell::RefCell;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use jiff::Timestamp;
 use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
@@ -11,9 +13,9 @@ use tokio::time::timeout;
 use super::channel::{Channel, Failed, Read};
 use super::conversation::{Conversation, Event, Learned, Step};
 use super::driver::{Shared, allowed, span, token};
-use super::evidence::{Extract, Recognised, ServiceEvidence};
+use super::evidence::{Extract, Facts, Recognised, ServiceEvidence};
 use super::services::{Dialogues, Heard, Service, Setup, candidates, hellos};
-use super::{redact, session};
+use super::{certificate, redact, session, tls_probe};
 use crate::base::progress::StopWish;
 use crate::lang::job::Protocol;
 
@@ -23,6 +25,9 @@ const EXTRACT_BYTES: usize = 256;
 const QUIET: Duration = Duration::from_millis(60);
 /// Time given to a slow first line once it has begun.
 const SLOW: Duration = Duration::from_secs(2);
+/// Hellos that are tried at once where nothing hints at them, and how long each answer is waited for.
+const LANES: usize = 6;
+const UNLIKELY_WAIT: Duration = Duration::from_millis(1_000);
 /// Silences in a row after which a conversation is over.
 const SILENCES: usize = 3;
 
@@ -47,6 +52,8 @@ pub(super) struct Port<'a, 'i> {
     target: u32,
     protocol: Protocol,
     setup: Setup,
+    /// What finished handshakes showed.
+    shown: RefCell<Facts>,
 }
 
 impl<'a, 'i> Port<'a, 'i> {
@@ -63,7 +70,7 @@ impl<'a, 'i> Port<'a, 'i> {
             token: token(input.seed, addr, port),
             now: input.clock.now(),
         };
-        Self { shared, target, protocol, setup }
+        Self { shared, target, protocol, setup, shown: RefCell::default() }
     }
 
     /// The whole conversation with the port, in bounded time.
@@ -80,8 +87,11 @@ impl<'a, 'i> Port<'a, 'i> {
 
     async fn identify(&mut self, learned: &mut Learned) {
         let Some(service) = self.find(learned).await else { return };
-        let setup = &self.setup;
-        self.beside((service.beside)(setup), learned).await;
+        self.beside((service.beside)(&self.setup), learned).await;
+        let offered = learned.facts.bool(&format!("{}.starttls", service.name)) == Some(true);
+        if let Some(lead) = service.starttls.filter(|_| offered) {
+            self.beside(tls_probe::dialogues(&self.setup, Some(lead)), learned).await;
+        }
         if service.name == "tls" {
             let outer = learned.service.take();
             self.setup.tls = true;
@@ -131,36 +141,82 @@ impl<'a, 'i> Port<'a, 'i> {
                 }
             }
         }
-        let mut silent = 0;
-        for service in hellos(self.protocol, self.setup.port, self.setup.tls).into_iter().take(limits.service_hellos) {
-            let mut opened = match line.take() {
-                Some(line) => line,
-                None => match self.open().await {
-                    Ok(opened) => opened,
-                    Err(why) => {
-                        learned.untested("connection", &why.words());
-                        return None;
+        self.ask_all(line, learned).await
+    }
+
+    /// Hellos: the likely ones one after another, the rest several at once, until one is answered by something known.
+    async fn ask_all(&self, line: Option<Line<'a>>, learned: &mut Learned) -> Option<&'static Service> {
+        let limits = self.shared.input.limits;
+        let mut all = hellos(self.protocol, self.setup.port, self.setup.tls);
+        all.truncate(limits.service_hellos);
+        let likely = all.iter().take_while(|s| s.everywhere || s.ports.contains(&self.setup.port)).count();
+        let rest = all.split_off(likely);
+        let mut answered = false;
+        let mut line = line;
+        for service in all {
+            match self.ask(service, line.take(), limits.service_answer_wait).await {
+                Err(why) => return refused(why, learned),
+                Ok(None) => {}
+                Ok(Some(begun)) => {
+                    answered = true;
+                    if let Some(found) = self.answered(service, begun, learned).await {
+                        return Some(found);
                     }
-                },
-            };
-            let hello = (service.hello)(&self.setup);
-            if !self.say(&mut opened, &hello).await {
-                continue;
-            }
-            let (heard, ended) = self.listen(&mut opened, limits.service_answer_wait, Some(service.name)).await;
-            if heard.is_empty() {
-                silent += 1;
-                continue;
-            }
-            learned.extract(&format!("answer to {} hello", service.name), &heard);
-            let begun = Begun { line: opened, sent: Some((service.name, hello)), heard, ended };
-            if let Some(found) = self.fit(begun, learned).await {
-                return Some(found);
+                }
             }
         }
-        let why = if silent > 0 { "no answer to any hello" } else { "what it says is not known" };
-        learned.untested("service", why);
+        let mut waiting = rest.into_iter();
+        let mut asking: FuturesUnordered<_> = FuturesUnordered::new();
+        loop {
+            while asking.len() < LANES
+                && let Some(service) = waiting.next()
+            {
+                let line = line.take();
+                asking.push(async move { (service, self.ask(service, line, UNLIKELY_WAIT).await) });
+            }
+            match asking.next().await {
+                None => break,
+                Some((_, Err(why))) => return refused(why, learned),
+                Some((_, Ok(None))) => {}
+                Some((service, Ok(Some(begun)))) => {
+                    answered = true;
+                    if let Some(found) = self.answered(service, begun, learned).await {
+                        return Some(found);
+                    }
+                }
+            }
+        }
+        learned.untested("service", if answered { "what it says is not known" } else { "no answer to any hello" });
         None
+    }
+
+    /// Sends one hello and listens; nothing where nothing comes.
+    async fn ask(
+        &self,
+        service: &'static Service,
+        line: Option<Line<'a>>,
+        wait: Duration,
+    ) -> Result<Option<Begun<'a>>, Failed> {
+        let mut line = match line {
+            Some(line) => line,
+            None => self.open().await?,
+        };
+        let hello = (service.hello)(&self.setup);
+        if !self.say(&mut line, &hello).await {
+            return Ok(None);
+        }
+        let (heard, ended) = self.listen(&mut line, wait, Some(service.name)).await;
+        Ok((!heard.is_empty()).then_some(Begun { line, sent: Some((service.name, hello)), heard, ended }))
+    }
+
+    async fn answered(
+        &self,
+        service: &'static Service,
+        begun: Begun<'a>,
+        learned: &mut Learned,
+    ) -> Option<&'static Service> {
+        learned.extract(&format!("answer to {} hello", service.name), &begun.heard);
+        self.fit(begun, learned).await
     }
 
     /// Lets the services that fit what was heard hold their conversations; the first that shows itself counts.
@@ -169,7 +225,7 @@ impl<'a, 'i> Port<'a, 'i> {
         let heard = Heard { hello, bytes: &begun.heard };
         let fitting = candidates(&heard, self.protocol, self.setup.port, self.setup.tls);
         let sure: Vec<bool> =
-            fitting.iter().map(|s| (s.recognise)(&heard) == super::services::Likeness::Sure).collect();
+            fitting.iter().map(|s| (s.recognise)(&heard) >= super::services::Likeness::Sure).collect();
         let mut begun = Some(begun);
         for (service, sure) in fitting.into_iter().zip(sure) {
             let mut own = Learned::default();
@@ -229,11 +285,11 @@ impl<'a, 'i> Port<'a, 'i> {
         if !self.setup.tls {
             return Ok(line);
         }
-        if self.begin_tls(&mut line, true).await.is_err() {
+        if self.begin_tls(&mut line, Some("http/1.1")).await.is_err() {
             // Some servers refuse to speak with a client that offers an application protocol which they do not know.
             drop(line);
             line = self.plain().await?;
-            let begun = self.begin_tls(&mut line, false).await;
+            let begun = self.begin_tls(&mut line, None).await;
             begun.map_err(|_| Failed::Over("TLS could not be begun"))?;
         }
         Ok(line)
@@ -263,11 +319,36 @@ impl<'a, 'i> Port<'a, 'i> {
         }
     }
 
-    async fn begin_tls(&self, line: &mut Line<'_>, offer_http: bool) -> Result<(), String> {
-        let config = if offer_http { &self.shared.with_http } else { &self.shared.without };
+    /// Begins TLS; the first certificate that is shown becomes the port's.
+    async fn begin_tls(&self, line: &mut Line<'_>, offer: Option<&'static str>) -> Result<(), String> {
+        let config = match offer {
+            None => self.shared.without.clone(),
+            Some("http/1.1") => self.shared.with_http.clone(),
+            Some(other) => session::config(&[other.as_bytes()]).map_err(|e| e.to_string())?,
+        };
         let name = session::server_name(self.setup.name.as_deref(), self.setup.addr);
         let wait = self.shared.input.limits.service_answer_wait * 2;
-        line.channel.tls(config.clone(), name, wait).await.map(drop)
+        let shown = line.channel.tls(config, name, wait).await?;
+        let mut facts = self.shown.borrow_mut();
+        if facts.is_empty()
+            && let Some(found) =
+                certificate::facts(&shown.chain, self.setup.name.as_deref(), self.setup.addr, self.setup.now)
+        {
+            *facts = found;
+        }
+        let mut seen = Facts::default();
+        if let Some(version) = shown.version {
+            seen.set("tls.versions", vec![version.to_owned()]);
+        }
+        if let Some(protocol) = &shown.protocol {
+            seen.set("tls.alpn", vec![protocol.clone()]);
+        }
+        facts.extend(seen);
+        match (offer, shown.protocol) {
+            (Some(offer), Some(chosen)) if offer != chosen => Err(format!("it chose {chosen}")),
+            (Some(offer), None) if offer != "http/1.1" => Err(format!("it does not take {offer}")),
+            _ => Ok(()),
+        }
     }
 
     /// Holds one conversation within its bounds.
@@ -338,9 +419,10 @@ impl<'a, 'i> Port<'a, 'i> {
                     step = conversation.step(Event::Open, learned);
                     continue;
                 }
-                Step::Tls => {
+                wish @ (Step::Tls | Step::Alpn(_)) => {
                     input.clear();
-                    let begun = self.begin_tls(&mut current, false).await;
+                    let offer = if let Step::Alpn(protocol) = wish { Some(protocol) } else { None };
+                    let begun = self.begin_tls(&mut current, offer).await;
                     let event = if begun.is_ok() { Event::Open } else { Event::NoTls };
                     step = conversation.step(event, learned);
                     line = Some(current);
@@ -387,6 +469,10 @@ impl<'a, 'i> Port<'a, 'i> {
 
     /// Cuts and redacts.
     fn evidence(&self, mut learned: Learned, first: Timestamp, last: Timestamp) -> ServiceEvidence {
+        let mut facts = self.shown.take();
+        facts.extend(std::mem::take(&mut learned.facts));
+        learned.facts = facts;
+        sort_versions(&mut learned.facts);
         for text in learned.facts.texts_mut() {
             *text = redact::redact_text(text);
         }
@@ -405,5 +491,21 @@ impl<'a, 'i> Port<'a, 'i> {
             untested: learned.untested,
             span: span(Some(first), last),
         }
+    }
+}
+
+/// No further connection: what is known so far is all.
+fn refused(why: Failed, learned: &mut Learned) -> Option<&'static Service> {
+    learned.untested("connection", &why.words());
+    None
+}
+
+/// Oldest first; the names sort that way by themselves.
+fn sort_versions(facts: &mut Facts) {
+    if let Some(versions) = facts.list("tls.versions") {
+        let mut versions = versions.to_vec();
+        versions.sort();
+        versions.dedup();
+        facts.set("tls.versions", versions);
     }
 }

@@ -20,11 +20,21 @@ use jiff::Timestamp;
 
 use super::conversation::Conversation;
 use super::evidence::Ask;
-use super::{redis, ssh};
+use super::{ftp, http, imap, pop3, redis, smtp, ssh, telnet, tls};
 use crate::lang::job::{Consent, Protocol};
 
 /// All services.
-pub const SERVICES: &[&Service] = &[&redis::SERVICE, &ssh::SERVICE];
+pub const SERVICES: &[&Service] = &[
+    &ftp::SERVICE,
+    &http::SERVICE,
+    &imap::SERVICE,
+    &pop3::SERVICE,
+    &redis::SERVICE,
+    &smtp::SERVICE,
+    &ssh::SERVICE,
+    &telnet::SERVICE,
+    &tls::SERVICE,
+];
 
 /// Who speaks first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +54,9 @@ pub enum Likeness {
     Maybe,
     /// Nothing else says this.
     Sure,
+    /// Nothing else says this, and what carries it (HTTP) is sure as well. Such a service holds the carrier's
+    /// conversation beside its own: `beside: |setup| vec![("http".into(), http::start(setup))]`.
+    Inner,
 }
 
 /// What came over a connection before anybody knew what it is.

@@ -74,6 +74,30 @@ pub(super) fn config(protocols: &[&[u8]]) -> Result<Arc<ClientConfig>, Error> {
     Ok(Arc::new(config))
 }
 
+/// What a handshake showed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Shown {
+    /// Chain in DER, leaf first.
+    pub(super) chain: Vec<Vec<u8>>,
+    /// Application protocol chosen.
+    pub(super) protocol: Option<String>,
+    /// `TLS 1.2`, `TLS 1.3`.
+    pub(super) version: Option<&'static str>,
+}
+
+/// Reads a finished handshake.
+pub(super) fn shown(connection: &rustls::ClientConnection) -> Shown {
+    Shown {
+        chain: connection.peer_certificates().unwrap_or_default().iter().map(|c| c.to_vec()).collect(),
+        protocol: connection.alpn_protocol().map(|p| String::from_utf8_lossy(p).into_owned()),
+        version: match connection.protocol_version() {
+            Some(rustls::ProtocolVersion::TLSv1_2) => Some("TLS 1.2"),
+            Some(rustls::ProtocolVersion::TLSv1_3) => Some("TLS 1.3"),
+            _ => None,
+        },
+    }
+}
+
 /// The name to ask for; the address where there is no usable name.
 pub(super) fn server_name(name: Option<&str>, addr: std::net::IpAddr) -> ServerName<'static> {
     name.and_then(|n| ServerName::try_from(n.trim_end_matches('.').to_owned()).ok())
