@@ -6,6 +6,7 @@
 //! which saves a scan of one port half of its time on a slow disk.
 
 pub mod atomic;
+pub mod evidence;
 mod fresh;
 mod ledgers;
 mod mapped;
@@ -26,7 +27,11 @@ use crate::inventory::snapshot::Snapshot;
 use crate::scan::ledger::Ledger;
 
 /// Migrations in order; the database's `user_version` is how many have run.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0002.sql"),
+    include_str!("migrations/0003-evidence.sql"),
+];
 /// A database up to this size is checked wholly when it is opened.
 const CHECKED_WHOLLY_BYTES: u64 = 16 << 20;
 /// Pages of the write-ahead log before a commit folds it into the database; closing does so anyway, and may do it while
