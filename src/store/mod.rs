@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{Connection, Row, SqliteConnection};
+use sqlx::{Connection, QueryBuilder, Row, Sqlite, SqliteConnection};
 use tokio::runtime::Runtime;
 
 use crate::inventory::snapshot::Snapshot;
@@ -21,6 +21,8 @@ use crate::scan::ledger::Ledger;
 const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
 /// How long one process waits for another's transaction.
 const BUSY: Duration = Duration::from_secs(10);
+/// Rows written by one statement: one row a statement takes ten times as long. SQLite takes 32,766 values.
+const ROWS: usize = 1_000;
 
 /// Why the state folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -371,26 +373,26 @@ impl Store {
                     .bind(end.document)
                     .execute(&mut *transaction)
                     .await?;
-                for (entry, packets) in end.ledger.iter().flat_map(|l| l.lines()) {
-                    let statement = "INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?) \
-                        ON CONFLICT DO UPDATE SET packets = packets + excluded.packets";
-                    sqlx::query(statement)
-                        .bind(reference)
-                        .bind(i64::from(entry.warrant))
-                        .bind(entry.destination.to_string())
-                        .bind(i64::from(entry.port))
-                        .bind(entry.probe.as_str())
-                        .bind(i64::from(packets))
-                        .execute(&mut *transaction)
-                        .await?;
+                let lines: Vec<_> = end.ledger.iter().flat_map(|l| l.lines()).collect();
+                for some in lines.chunks(ROWS) {
+                    let mut statement = QueryBuilder::<Sqlite>::new("INSERT INTO ledger ");
+                    statement.push_values(some, |mut row, (entry, packets)| {
+                        row.push_bind(reference)
+                            .push_bind(i64::from(entry.warrant))
+                            .push_bind(entry.destination.to_string())
+                            .push_bind(i64::from(entry.port))
+                            .push_bind(entry.probe.as_str())
+                            .push_bind(i64::from(*packets));
+                    });
+                    statement.push(" ON CONFLICT DO UPDATE SET packets = packets + excluded.packets");
+                    statement.build().execute(&mut *transaction).await?;
                 }
-                for (asset, address) in end.finished_targets {
-                    sqlx::query("INSERT OR IGNORE INTO finished_targets VALUES (?, ?, ?)")
-                        .bind(reference)
-                        .bind(asset)
-                        .bind(address)
-                        .execute(&mut *transaction)
-                        .await?;
+                for some in end.finished_targets.chunks(ROWS) {
+                    let mut statement = QueryBuilder::<Sqlite>::new("INSERT OR IGNORE INTO finished_targets ");
+                    statement.push_values(some, |mut row, (asset, address)| {
+                        row.push_bind(reference).push_bind(asset).push_bind(address);
+                    });
+                    statement.build().execute(&mut *transaction).await?;
                 }
                 transaction.commit().await?;
                 Ok(true)
