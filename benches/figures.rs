@@ -143,7 +143,9 @@ fn questions(snapshot: &Snapshot, n: usize, now: jiff::Timestamp, limits: &Limit
 fn hooks(snapshot: Snapshot, n: usize, now: jiff::Timestamp, limits: &Limits) {
     let script = "// name: b\n// description: b\n// stage: hook\n// author: b\n\
         fn filter(a) { a[\"azure.vm.state\"] == \"RUNNING\" && a[\"azure.vm.location\"] != () }";
-    let Ok(script) = load(script, "bench.rhai", FileId(0), limits) else { return println!("the hook does not compile") };
+    let Ok(script) = load(script, "bench.rhai", FileId(0), limits) else {
+        return println!("the hook does not compile");
+    };
     let tags = Arc::new(TagMembership::default());
     let snapshot = Arc::new(snapshot);
     let hook = script.bind(Arc::clone(&snapshot), tags, now, Arc::new(SystemClock::default()));

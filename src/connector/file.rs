@@ -199,7 +199,8 @@ fn finish(mut reading: Reading<'_>, now: Timestamp) -> (SnapshotInput, Vec<Notic
     let Desk { assets, load_balancers, coverage, notices, .. } = desk;
     let partitions = coverage.into_list();
     let taken_at = taken_at.unwrap_or(now);
-    let input = SnapshotInput { taken_at, learned_at: now, assets, partitions, load_balancers, ..SnapshotInput::default() };
+    let input =
+        SnapshotInput { taken_at, learned_at: now, assets, partitions, load_balancers, ..SnapshotInput::default() };
     (input, notices.into_list())
 }
 

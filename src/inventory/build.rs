@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::asset::{Asset, Field, Value};
 use super::catalogue::{self, TokenId, TokenType, ids};
 use super::column::{Cells, ColumnData, Dictionary, single_codes};
-use super::stale::{RecordKey, Stale, StaleRecord, StaleRows};
 use super::load_balancer::LoadBalancer;
+use super::stale::{RecordKey, Stale, StaleRecord, StaleRows};
 use crate::base::limits::Limits;
 
 /// Something that building noticed; nothing is dropped in silence.
@@ -188,8 +188,7 @@ pub(super) fn stale_rows(assets: &[Asset], balancers: &[LoadBalancer], stale: &S
         }
     }
     let kept = |l: &LoadBalancer| stale.load_balancers.contains(&(Arc::clone(&l.connector), Arc::clone(&l.id)));
-    found.load_balancers =
-        balancers.iter().enumerate().filter(|(_, l)| kept(l)).map(|(i, _)| i as u32).collect();
+    found.load_balancers = balancers.iter().enumerate().filter(|(_, l)| kept(l)).map(|(i, _)| i as u32).collect();
     found
 }
 

@@ -221,9 +221,11 @@ impl Work<'_> {
             tokens.insert(token);
             if let Some(place) = &place {
                 let own = self.partition(&Partition { kind, ..place.clone() });
-                let of_old = self.old.partitions.iter().position(|p| {
-                    p.kind == kind && p.account == place.account && p.region == place.region
-                });
+                let of_old = self
+                    .old
+                    .partitions
+                    .iter()
+                    .position(|p| p.kind == kind && p.account == place.account && p.region == place.region);
                 let since = match of_old {
                     Some(i) if stale_before.contains(&token) => self.since(PartitionId(i as u32)),
                     _ => self.old.taken_at,

@@ -64,6 +64,16 @@ pub enum SecurityRisk {
     Highest,
 }
 
+/// How long the history of inventories is kept. Whatever it says, the newest snapshot of a connector stays, and so does
+/// every snapshot that a run was made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// Snapshots learned within this time.
+    Age(Duration),
+    /// The newest ones of each connector.
+    Count(NonZeroU32),
+}
+
 /// `workspace { … }`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Workspace {
@@ -83,6 +93,8 @@ pub struct Workspace {
     pub resolvers: Vec<std::net::SocketAddr>,
     /// Mail relay for e-mail channels.
     pub smtp: Option<SecretRef>,
+    /// How long inventory snapshots are kept; 90 days where nothing is said.
+    pub keep_snapshots: Keep,
     /// The block, where one was written.
     pub span: Option<Span>,
 }
@@ -103,6 +115,7 @@ impl Default for Workspace {
             exclude_addresses: Vec::new(),
             resolvers: Vec::new(),
             smtp: None,
+            keep_snapshots: Keep::Age(Duration::from_secs(90 * 24 * 3600)),
             span: None,
         }
     }
@@ -408,6 +421,8 @@ pub struct Targets {
     pub on_no_targets: Option<OnNoTargets>,
     /// An older inventory stops the job. Trap T5.
     pub max_inventory_age: Option<Duration>,
+    /// How long a confirmed ownership of an address is believed; 1 min to 24 h. product.md F2.
+    pub lease: Option<Duration>,
     /// Gaps.
     pub on_gap: OnGap,
     /// Failing hooks.

@@ -68,7 +68,7 @@ impl<'w> Prepared<'w> {
         env: &Env,
     ) -> Result<Self> {
         let names = [job.connector.value.clone()];
-        let loaded = inventory::from_connectors(workspace, &names, now, env)?;
+        let loaded = inventory::from_connectors(workspace, &names, job.targets.max_inventory_age, now, env)?;
         Ok(Self { workspace, job, loaded, now, hook })
     }
 

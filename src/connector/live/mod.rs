@@ -5,6 +5,9 @@
 //! connector x account x region x kind how the reading went. `crate::connector::file` makes the inventory from both,
 //! so that a recorded answer and a live one can never be read differently.
 
+pub mod assemble;
+pub mod open;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -93,8 +96,8 @@ pub struct Permission {
     pub refused: Option<String>,
 }
 
-/// A provider that can be asked now. Implementations hold their credentials and call budgets; they never print them.
-pub trait Live {
+/// A provider that can be asked now, also by the thread that keeps leases while a scan runs. Implementations hold their credentials and call budgets; they never print them.
+pub trait Live: Send + Sync {
     /// Reads the inventory. Never fails as a whole in silence: what did not come is a recording with its cause.
     fn fetch(&self, progress: &dyn Progress, stop: &Stop) -> Fetched;
 
