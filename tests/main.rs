@@ -19,5 +19,6 @@ mod query;
 mod report;
 mod script;
 mod store;
+mod sync;
 mod syntax;
 mod tidy;

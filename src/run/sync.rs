@@ -126,8 +126,12 @@ fn keep(
         })
         .collect();
     let counts = counts(connector, &snapshot, &changes, &reading.usage);
+    // That a record was kept is an event once, not again at every sync that fails.
+    let last_at = previous.as_ref().map(|p| p.true_at);
+    let is_event = |c: &&(Change, String)| !matches!(c.0.what, What::Kept { since } if Some(since) != last_at);
+    let events: Vec<(Change, String)> = changes.iter().filter(is_event).cloned().collect();
     let entry =
-        SyncEntry { connector: name, snapshot: &snapshot, unchanged, true_at, known_at, counts, changes: &changes };
+        SyncEntry { connector: name, snapshot: &snapshot, unchanged, true_at, known_at, counts, events: &events };
     let number = store.record_sync(&entry)?;
     let forgotten = store.retain_snapshots(name, workspace.program.workspace.keep_snapshots, known_at)?;
     Ok(Synced {

@@ -84,7 +84,7 @@ pub struct SyncEntry<'a> {
     /// In numbers.
     pub counts: SyncCounts,
     /// What became of single records, with the changed values in a line.
-    pub changes: &'a [(Change, String)],
+    pub events: &'a [(Change, String)],
 }
 
 const COLUMNS: &str =
@@ -102,7 +102,7 @@ impl Store {
             .block_on(async {
                 let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
                 let number = insert_sync(&mut transaction, entry).await?;
-                for (change, detail) in entry.changes.iter().filter(|(c, _)| c.kind == Kind::Instances) {
+                for (change, detail) in entry.events.iter().filter(|(c, _)| c.kind == Kind::Instances) {
                     sqlx::query("INSERT INTO asset_events VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
                         .bind(entry.connector)
                         .bind(change.provider.as_str())
