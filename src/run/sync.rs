@@ -10,8 +10,8 @@ use super::inventory;
 use super::workspace::Workspace;
 use crate::base::progress::StopWish;
 use crate::connector::file::FileConnector;
-use crate::connector::live::assemble::assemble;
 use crate::connector::live::open::Opening;
+use crate::connector::live::whole::inventory as whole;
 use crate::connector::live::{Live, Usage};
 use crate::connector::notice::Notice;
 use crate::inventory::asset::Value;
@@ -69,7 +69,13 @@ struct Reading {
 
 /// Opens a connector's provider.
 pub fn open(workspace: &Workspace, connector: &Connector, env: &Env) -> Result<Box<dyn Live>> {
-    let opening = Opening { connector, root: &workspace.root, clock: Arc::clone(&env.clock), limits: &env.limits };
+    let opening = Opening {
+        connector,
+        root: &workspace.root,
+        clock: Arc::clone(&env.clock),
+        limits: &env.limits,
+        seed: env.seed,
+    };
     (env.live)(&opening).map_err(|e| RunError::Usage(e.to_string()))
 }
 
@@ -93,7 +99,7 @@ pub fn sync(workspace: &Workspace, connector: &Connector, store: &mut Store, env
 fn fetch(connector: &Connector, live: &dyn Live, env: &Env) -> Reading {
     let mut fetched = live.fetch(env.progress.as_ref(), &env.stop);
     let spec = FileConnector::from(connector);
-    let (input, notices) = assemble(&spec, &mut fetched, env.clock.now(), &env.limits);
+    let (input, notices) = whole(&spec, &mut fetched, env.clock.now(), &env.limits);
     Reading { input, notices, usage: fetched.usage, errors: fetched.errors }
 }
 

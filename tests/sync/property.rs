@@ -8,7 +8,7 @@ use palisade::base::progress::{Silent, Stop};
 use palisade::base::source::SourceMap;
 use palisade::connector::file::FileConnector;
 use palisade::connector::live::Live;
-use palisade::connector::live::assemble::assemble;
+use palisade::connector::live::whole::inventory;
 use palisade::inventory::asset::Module;
 use palisade::inventory::partition::Kind;
 use palisade::inventory::reconcile::{What, reconcile};
@@ -97,8 +97,8 @@ fn advance(cloud: &Scripted, step: &Step, known: &mut Known, last: Option<Snapsh
     }
     let before: BTreeSet<String> = known.keys().cloned().collect();
     let mut fetched = cloud.fetch(&Silent, &Stop::default());
-    let (input, notices) = assemble(&spec(), &mut fetched, start(), &Limits::default());
-    assert!(notices.iter().all(|n| n.code == "P0351"), "{notices:?}");
+    let (input, notices) = inventory(&spec(), &mut fetched, start(), &Limits::default());
+    assert!(notices.iter().all(|n| n.code == "P0358"), "{notices:?}");
     let found = reconcile(last, input, &|_| true);
 
     let c = cloud.cloud();

@@ -1,110 +1,144 @@
-//! From what a live connector fetched to an inventory: the pages go through the readers of recorded answers, and the
-//! partitions take the states that the fetching left.
+//! From fetched pages to an inventory, through the readers of recorded ones.
+//!
+//! Each recording becomes envelopes `palisade/recording/1`, one a page, which say where the page comes from and how
+//! the reading of its partition went. The same text can be kept as a file and read by a file connector later, to the
+//! same inventory.
 
-use std::io::{Cursor, Read};
-use std::sync::Arc;
+use std::io::Cursor;
 
 use jiff::Timestamp;
+use serde_json::{Value, json};
 
-use super::{Fetched, Recording};
 use crate::base::limits::Limits;
 use crate::base::progress::Silent;
 use crate::connector::file::{self, FileConnector, InputFile, Notice};
-use crate::inventory::partition::{Kind, Partition, PartitionState};
+use crate::connector::live::Recording;
+use crate::inventory::partition::PartitionState;
 use crate::inventory::snapshot::SnapshotInput;
 
-/// Reads what was fetched. Nothing fails as a whole: a provider that did not answer at all is a gap over everything.
+/// The recording as a text that a file connector reads.
+pub fn envelopes(recording: &Recording) -> String {
+    let (state, cause) = match &recording.state {
+        PartitionState::Complete => ("complete", None),
+        PartitionState::Partial { cause } => ("partial", Some(cause)),
+        PartitionState::Denied { cause } => ("denied", Some(cause)),
+        PartitionState::Throttled { cause } => ("throttled", Some(cause)),
+        PartitionState::NotAsked => ("not-asked", None),
+    };
+    let mut head = vec![
+        ("schema", Value::from("palisade/recording/1")),
+        ("account", json!(&*recording.account)),
+        ("region", json!(&*recording.region)),
+        ("kind", json!(recording.kind.as_str())),
+        ("taken_at", json!(recording.taken_at.to_string())),
+        ("state", json!(state)),
+    ];
+    head.extend(cause.map(|c| ("cause", json!(&**c))));
+    let head: Vec<String> = head.into_iter().map(|(key, value)| format!("\"{key}\":{value}")).collect();
+    let head = head.join(",");
+    let pages = recording.pages.iter().map(String::as_str);
+    let none = recording.pages.is_empty().then_some("[]");
+    pages.chain(none).map(|page| format!("{{{head},\"body\":{page}}}\n")).collect()
+}
+
+/// Makes one connector's inventory of what was fetched. Partitions end in the state that the recordings say, or in
+/// a worse one where a record could not be read.
 pub fn assemble(
     spec: &FileConnector,
-    fetched: &mut Fetched,
+    recordings: Vec<Recording>,
     now: Timestamp,
     limits: &Limits,
 ) -> (SnapshotInput, Vec<Notice>) {
-    let files = fetched.recordings.iter_mut().filter(|r| !r.pages.is_empty()).map(|r| input_file(spec, r)).collect();
-    let (mut input, notices) = file::read(spec, files, now, limits, &Silent);
-    let asked: Vec<&Recording> = fetched.recordings.iter().collect();
-    // The reader's own mark of an inventory without instances; the recordings know better.
-    if asked.iter().any(|r| r.kind == Kind::Instances) && input.assets.is_empty() {
-        let unknown = |p: &Partition| p.account.is_empty() && p.region.is_empty() && p.kind == Kind::Instances;
-        if input.load_balancers.is_empty() {
-            input.partitions.retain(|p| !(unknown(p) && p.state == PartitionState::NotAsked));
+    let files = recordings.into_iter().map(|recording| {
+        let parts = [&*recording.account, &*recording.region].map(|p| if p.is_empty() { "-" } else { p });
+        InputFile {
+            name: format!("{}/{}/{}", parts[0], parts[1], recording.kind.as_str()),
+            modified: Some(recording.taken_at),
+            bytes: Box::new(Cursor::new(envelopes(&recording).into_bytes())),
+        }
+    });
+    file::read(spec, files.collect(), now, limits, &Silent)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::inventory::asset::Module;
+    use crate::inventory::partition::{Kind, Partition};
+
+    fn recording(region: &str, kind: Kind, state: PartitionState, pages: &[&str]) -> Recording {
+        Recording {
+            account: "111122223333".into(),
+            region: region.into(),
+            kind,
+            state,
+            pages: pages.iter().map(|p| (*p).to_owned()).collect(),
+            taken_at: "2026-01-01T00:00:00Z".parse().unwrap(),
         }
     }
-    for recording in &asked {
-        settle(spec, &mut input, recording);
-    }
-    // A partition that only the reader made is as well read as the wider one that was asked.
-    for p in input.partitions.iter_mut().filter(|p| p.state == PartitionState::NotAsked) {
-        let covers = |r: &&&Recording| {
-            r.kind == p.kind
-                && (r.account.is_empty() || r.account == p.account)
-                && (r.region.is_empty() || r.region == p.region)
+
+    #[test]
+    fn states_arrive_as_they_were_said() {
+        let cause = || -> Arc<str> { "AccessDenied: no \"right\"".into() };
+        let page = |id: &str, more: &str| {
+            format!(r#"{{"Reservations":[{{"OwnerId":"111122223333","Instances":[{{"InstanceId":"{id}"}}]}}]{more}}}"#)
         };
-        let mut covering = asked.iter().filter(covers).peekable();
-        if covering.peek().is_some() && covering.all(|r| r.state == PartitionState::Complete) {
-            p.state = PartitionState::Complete;
-        }
-    }
-    let whole = fetched.errors.join("; ");
-    if !whole.is_empty() && !asked.iter().any(|r| r.kind == Kind::Instances) {
-        let all = part(spec, &"".into(), &"".into(), Kind::Instances);
-        set(&mut input, all, PartitionState::Denied { cause: whole.as_str().into() });
-    }
-    input.taken_at = fetched.recordings.iter().map(|r| r.taken_at).min().unwrap_or(now);
-    input.learned_at = now;
-    (input, notices)
-}
-
-/// The pages of one partition as the documents of one file, each in an envelope that says whose they are.
-fn input_file(spec: &FileConnector, recording: &mut Recording) -> InputFile {
-    let mut members = vec![("schema", "palisade/recording/1".to_owned())];
-    let named = [("account", recording.account.to_string()), ("region", recording.region.to_string())];
-    members.extend(named.into_iter().filter(|(_, v)| !v.is_empty()));
-    members.push(("kind", recording.kind.as_str().to_owned()));
-    members.push(("taken_at", recording.taken_at.to_string()));
-    let head: Vec<String> =
-        members.into_iter().map(|(k, v)| format!("\"{k}\":{}", serde_json::Value::String(v))).collect();
-    let head = format!("{{{},\"body\":", head.join(","));
-    let mut bytes: Box<dyn Read> = Box::new(std::io::empty());
-    for page in std::mem::take(&mut recording.pages) {
-        let page = Cursor::new(head.clone()).chain(Cursor::new(page)).chain(&b"}\n"[..]);
-        bytes = Box::new(bytes.chain(page));
-    }
-    let name = part(spec, &recording.account, &recording.region, recording.kind).name();
-    InputFile { name, modified: Some(recording.taken_at), bytes }
-}
-
-fn part(spec: &FileConnector, account: &Arc<str>, region: &Arc<str>, kind: Kind) -> Partition {
-    Partition {
-        connector: Arc::clone(&spec.name),
-        account: Arc::clone(account),
-        region: Arc::clone(region),
-        kind,
-        state: PartitionState::NotAsked,
-    }
-}
-
-/// The worse of what fetching and what reading say: a page that came whole may still hold a record that cannot be read.
-fn settle(spec: &FileConnector, input: &mut SnapshotInput, recording: &Recording) {
-    let own = part(spec, &recording.account, &recording.region, recording.kind);
-    let read = input.partitions.iter().find(|p| same(p, &own)).map(|p| p.state.clone());
-    let state = match (&recording.state, read) {
-        (PartitionState::Complete, Some(lost @ PartitionState::Partial { .. })) => lost,
-        (PartitionState::Partial { cause }, Some(PartitionState::Partial { cause: lost })) if *cause != lost => {
-            PartitionState::Partial { cause: format!("{cause}; {lost}").into() }
-        }
-        (state, _) => state.clone(),
-    };
-    set(input, own, state);
-}
-
-fn same(a: &Partition, b: &Partition) -> bool {
-    a.kind == b.kind && a.account == b.account && a.region == b.region
-}
-
-fn set(input: &mut SnapshotInput, own: Partition, state: PartitionState) {
-    match input.partitions.iter_mut().find(|p| same(p, &own)) {
-        Some(p) => p.state = state,
-        None => input.partitions.push(Partition { state, ..own }),
+        let two = [page("i-1", r#","NextToken":"x""#), page("i-2", "")];
+        let broken = r#"{"Reservations":[{"Instances":7}]}"#;
+        let recordings = vec![
+            recording("a", Kind::Instances, PartitionState::Complete, &[&two[0], &two[1]]),
+            recording("a", Kind::Addresses, PartitionState::Denied { cause: cause() }, &[]),
+            recording("a", Kind::Interfaces, PartitionState::Complete, &[]),
+            recording("a", Kind::LoadBalancers, PartitionState::NotAsked, &[]),
+            recording("b", Kind::Instances, PartitionState::Throttled { cause: "slow down".into() }, &[]),
+            recording(
+                "b",
+                Kind::Interfaces,
+                PartitionState::Partial { cause: "page 2".into() },
+                &[r#"{"NetworkInterfaces":[]}"#],
+            ),
+            recording("c", Kind::Instances, PartitionState::Complete, &[broken]),
+        ];
+        let spec = FileConnector {
+            name: "lab".into(),
+            activate: vec![Module::Vm],
+            include_micro_nano: false,
+            project_number: None,
+            regions: None,
+        };
+        let now = "2026-01-02T00:00:00Z".parse().unwrap();
+        let (input, notices) = assemble(&spec, recordings, now, &Limits::default());
+        let assets: Vec<&str> = input.assets.iter().map(|a| &*a.id).collect();
+        assert_eq!(assets, ["i-1", "i-2"]);
+        assert_eq!(input.taken_at.to_string(), "2026-01-01T00:00:00Z");
+        let state = |p: &Partition| p.gap().map_or("complete".into(), |g| g.cause.to_string());
+        let states: Vec<String> =
+            input.partitions.iter().map(|p| format!("{} {}: {}", p.region, p.kind.as_str(), state(p))).collect();
+        assert_eq!(
+            states,
+            [
+                "a instances: complete",
+                "a interfaces: complete",
+                "a addresses: denied: AccessDenied: no \"right\"",
+                "a load-balancers: not asked",
+                "b instances: throttled: slow down",
+                "b interfaces: partly read: page 2",
+                "c instances: partly read: 1 record dropped",
+                "b load-balancers: not asked",
+                "c load-balancers: not asked",
+            ]
+        );
+        let notices: Vec<String> = notices.iter().map(|n| format!("{} {}", n.code, n.file)).collect();
+        assert_eq!(
+            notices,
+            [
+                "P0358 111122223333/a/addresses",
+                "P0358 111122223333/b/instances",
+                "P0358 111122223333/b/interfaces",
+                "P0354 111122223333/c/instances"
+            ]
+        );
     }
 }

@@ -6,7 +6,12 @@
 //! so that a recorded answer and a live one can never be read differently.
 
 pub mod assemble;
+pub mod budget;
+pub mod caller;
+pub mod http;
 pub mod open;
+pub mod secret;
+pub mod whole;
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -19,6 +19,8 @@ pub struct Opening<'a> {
     pub clock: Arc<dyn Clock>,
     /// Bounds.
     pub limits: &'a Limits,
+    /// Seed of the back-off's jitter.
+    pub seed: u64,
 }
 
 /// Why a connector cannot be opened. The texts never hold a secret.
