@@ -69,6 +69,8 @@ pub struct Limits {
     pub calls_in_flight: usize,
     /// Pages read of one partition.
     pub pages_per_partition: usize,
+    /// Addresses whose ownership is confirmed in one go.
+    pub lease_claims: usize,
     /// One REPL or query line.
     pub line_bytes: usize,
 }
@@ -108,6 +110,7 @@ impl Default for Limits {
             http_timeout: Duration::from_secs(60),
             calls_in_flight: 16,
             pages_per_partition: 100_000,
+            lease_claims: 1_000,
             line_bytes: 1 << 20,
         }
     }

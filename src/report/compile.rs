@@ -159,6 +159,7 @@ fn hosts(plan: &Plan, outcome: &ScanOutcome) -> Vec<HostRecord> {
                 annotations: own.map(|(_, k, v)| (k.to_string(), v.to_string())).collect(),
                 first: host.span.map(|s| s.0.to_string()),
                 last: host.span.map(|s| s.1.to_string()),
+                unattributed_since: outcome.unattributed.get(&host.target).map(ToString::to_string),
             })
         })
         .collect()

@@ -7,6 +7,7 @@ pub mod env;
 pub mod error;
 pub mod files;
 pub mod inventory;
+mod leases;
 pub mod pipeline;
 pub mod sync;
 pub mod workspace;

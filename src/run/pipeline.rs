@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::env::Env;
 use super::error::{Result, RunError};
 use super::inventory::{self, Loaded};
+use super::leases;
 use super::workspace::Workspace;
 use crate::base::diagnostic::Diagnostic;
 use crate::base::source::{FileId, SourceMap};
@@ -19,6 +20,7 @@ use crate::plan::why::{self, Why};
 use crate::report::compile::{self, RunFacts};
 use crate::report::model::Results;
 use crate::scan::observation::Mode;
+use crate::scan::released::release;
 use crate::scan::{ScanInput, ScanOutcome, scan};
 use crate::script::hook::{HookScript, load};
 use crate::store::{RunEnd, RunState, Store};
@@ -154,6 +156,17 @@ pub fn run(prepared: &Prepared<'_>, plan: &Plan, options: RunOptions<'_>, store:
     if plan.launch != Launch::Ready {
         return not_launched(&facts, plan, store, env);
     }
+    let held = match leases::confirm(prepared, plan, env) {
+        Ok(held) => held,
+        Err(error) => {
+            store.transition(&reference, RunState::Failed, env.clock.now(), &error.to_string())?;
+            return Err(error);
+        }
+    };
+    // Targets without a lease never reach the scan.
+    let without = held.as_ref().map(|h| h.leases.ended(env.clock.now())).unwrap_or_default();
+    let mut left_out = finished.clone();
+    left_out.extend(without.iter().map(|e| e.target));
     let input = ScanInput {
         plan,
         mode: options.mode,
@@ -162,10 +175,17 @@ pub fn run(prepared: &Prepared<'_>, plan: &Plan, options: RunOptions<'_>, store:
         limits: &env.limits,
         progress: env.progress.as_ref(),
         stop: &env.stop,
-        finished: &finished,
+        finished: &left_out,
+        leases: held.as_ref().map(|h| Arc::clone(&h.leases)),
     };
-    let outcome = match scan(&input) {
-        Ok(outcome) => outcome,
+    let outcome = match leases::keeping(held.as_ref(), env, || scan(&input)) {
+        Ok(mut outcome) => {
+            if let Some(held) = &held {
+                let ended = held.leases.ended(outcome.finished);
+                release(&mut outcome, &ended, plan.probes.tcp.len() + plan.probes.udp.len());
+            }
+            outcome
+        }
         Err(error) => {
             store.transition(&reference, RunState::Failed, env.clock.now(), &error.to_string())?;
             return Err(error.into());

@@ -88,7 +88,8 @@ impl<'a, 'b> Scanner<'a, 'b> {
         let rate = |r: &Option<crate::base::quantity::Rate>| r.map(|r| r.per_second);
         let room = descriptors().map_or(256, |n| n.saturating_sub(SPARE_DESCRIPTORS));
         Self {
-            gate: Gate::new(input.plan.targets.iter(), input.plan.exclusions.clone(), Vec::new()),
+            gate: Gate::new(input.plan.targets.iter(), input.plan.exclusions.clone(), Vec::new())
+                .with_leases(input.leases.clone()),
             pace: Pace::new(rate(&profile.rate), rate(&profile.per_network), rate(&profile.per_host)),
             hosts: vec![Host::default(); input.plan.targets.len()],
             width: input.limits.sockets_in_flight.min(room).max(1),
@@ -217,8 +218,10 @@ impl<'a, 'b> Scanner<'a, 'b> {
             return false;
         }
         if let Err(refusal) = self.gate.address(question.addr, self.input.clock.now()) {
-            self.outcome.counters.refused += 1;
+            // An address that is no longer ours is no bug of ours.
+            self.outcome.counters.refused += u64::from(!matches!(refusal, super::gate::Refusal::NoLease(_)));
             let why = match refusal {
+                super::gate::Refusal::NoLease(_) => "lease lost",
                 super::gate::Refusal::Expired(_) => "its warrant has expired",
                 super::gate::Refusal::Excluded(_) => "excluded",
                 super::gate::Refusal::NoWarrant(_) | super::gate::Refusal::Unreadable => "no warrant",

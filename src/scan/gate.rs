@@ -3,10 +3,12 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::base::addr_set::AddrSet;
+use crate::plan::lease::Leases;
 use crate::plan::target::Target;
 
 /// Why a frame may not leave.
@@ -20,6 +22,8 @@ pub(super) enum Refusal {
     Excluded(IpAddr),
     /// The warrant has run out.
     Expired(IpAddr),
+    /// The address is no longer ours, or nobody has confirmed that it is.
+    NoLease(IpAddr),
 }
 
 /// What a frame that may leave is for.
@@ -37,11 +41,17 @@ pub(super) struct Gate {
     allowed: HashMap<IpAddr, Timestamp>,
     excluded: AddrSet,
     gateways: Vec<IpAddr>,
+    leases: Option<Arc<Leases>>,
 }
 
 impl Gate {
     pub(super) fn new<'a>(targets: impl Iterator<Item = &'a Target>, excluded: AddrSet, gateways: Vec<IpAddr>) -> Self {
-        Self { allowed: targets.map(|t| (t.addr(), t.warrant().expires)).collect(), excluded, gateways }
+        Self { allowed: targets.map(|t| (t.addr(), t.warrant().expires)).collect(), excluded, gateways, leases: None }
+    }
+
+    /// Asks for a lease too, for every destination.
+    pub(super) fn with_leases(self, leases: Option<Arc<Leases>>) -> Self {
+        Self { leases, ..self }
     }
 
     /// Checks an address before a connection.
@@ -53,6 +63,7 @@ impl Gate {
         match self.allowed.get(&addr) {
             None => Err(Refusal::NoWarrant(addr)),
             Some(expires) if now >= *expires => Err(Refusal::Expired(addr)),
+            Some(_) if self.leases.as_ref().is_some_and(|l| l.check(addr, now).is_err()) => Err(Refusal::NoLease(addr)),
             Some(_) => Ok(Pass::Warrant(addr)),
         }
     }

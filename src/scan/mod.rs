@@ -12,6 +12,7 @@ mod pace;
 mod payload;
 pub mod preflight;
 mod raw;
+pub mod released;
 mod wire;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use self::observation::{HostObservation, Mode, NotScanned};
 use crate::base::clock::Clock;
 use crate::base::limits::Limits;
 use crate::base::progress::{Progress, Stop};
+use crate::plan::lease::Leases;
 use crate::plan::plan::Plan;
 
 pub use self::outcome::{Counters, Coverage, ScanOutcome};
@@ -43,6 +45,8 @@ pub struct ScanInput<'a> {
     pub stop: &'a Stop,
     /// Targets (by index) that an earlier part of this scan has finished; they are not sent to again.
     pub finished: &'a [u32],
+    /// Ownership of the targets, checked before each packet; none for recorded inventories.
+    pub leases: Option<Arc<Leases>>,
 }
 
 /// Why a scan did not start. What goes wrong later is part of its outcome.

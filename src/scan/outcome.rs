@@ -1,5 +1,6 @@
 //! What a scan leaves behind.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -64,6 +65,9 @@ pub struct ScanOutcome {
     pub interrupted: bool,
     /// What went wrong on the way, with everything known kept.
     pub errors: Vec<String>,
+    /// Targets whose address was lost while they were scanned, with the last moment at which it was certainly ours:
+    /// what was seen later may be somebody else's. product.md F2.
+    pub unattributed: BTreeMap<u32, Timestamp>,
 }
 
 impl ScanOutcome {
@@ -83,6 +87,7 @@ impl ScanOutcome {
             coverage: Coverage { planned: probes * left, done: 0 },
             interrupted: false,
             errors: Vec::new(),
+            unattributed: BTreeMap::new(),
         }
     }
 

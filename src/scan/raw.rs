@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::engine::{Aim, Engine, Next};
-use super::gate::{Gate, Pass};
+use super::gate::{Gate, Pass, Refusal};
 use super::ledger::Entry;
 use super::link::Link;
 use super::link::datalink::{DataLink, facts};
@@ -64,7 +64,8 @@ fn run(input: &ScanInput<'_>, link: &mut dyn Link, own: Hardware, targets: &[(u3
     let mut gateways: Vec<IpAddr> = targets.iter().filter_map(|(_, r)| r.gateway).collect();
     gateways.sort();
     gateways.dedup();
-    let gate = Gate::new(input.plan.targets.iter(), input.plan.exclusions.clone(), gateways);
+    let gate =
+        Gate::new(input.plan.targets.iter(), input.plan.exclusions.clone(), gateways).with_leases(input.leases.clone());
     let ports = (input.plan.probes.tcp.len() + input.plan.probes.udp.len()).max(1) as usize;
     for part in targets.chunks((PAIRS_AT_ONCE / ports).max(1)) {
         let mut work = Part { input, link: &mut *link, gate: &gate, own, outcome: &mut *outcome };
@@ -182,6 +183,8 @@ impl Part<'_, '_> {
         match (self.gate.frame(frame, self.input.clock.now()), entry) {
             (Ok(Pass::Warrant(addr)), Some(entry)) if addr == entry.destination => {}
             (Ok(Pass::Upkeep), None) => {}
+            // An address that is no longer ours is no bug of ours: the probe is dropped.
+            (Err(Refusal::NoLease(_)), _) => return true,
             (refusal, _) => {
                 self.outcome.counters.refused += 1;
                 let text = format!("the gate refused a frame: {refusal:?}");

@@ -3,4 +3,5 @@
 
 mod cloud;
 mod flow;
+mod leases;
 mod property;
