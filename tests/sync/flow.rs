@@ -283,3 +283,24 @@ fn a_region_that_is_no_longer_read_leaves() {
     assert_eq!(changes(&synced), "left i-2 111111111111 eu-west-1 \n");
     assert!(synced.is_complete());
 }
+
+#[test]
+fn the_document_holds_to_its_schema() {
+    let folder = crate::cli::TempDir::new("sync-document");
+    let page = |tag: &str| {
+        format!(
+            r#"{{"Reservations":[{{"OwnerId":"1","Instances":[{{"InstanceId":"i-1","Placement":{{"AvailabilityZone":"us-east-1a"}},
+            "Tags":[{{"Key":"env","Value":"{tag}"}}]}}]}}]}}"#
+        )
+    };
+    let text = "connector \"c\" {\n  provider = file\n  path = \"*.json\"\n}\n";
+    fs::write(folder.0.join("edge.pal"), text).unwrap();
+    for (tag, changed) in [("a", 0), ("b", 1)] {
+        fs::write(folder.0.join("a.json"), page(tag)).unwrap();
+        let output = crate::cli::palisade().args(["sync", "--format", "json", "-C"]).arg(&folder.0).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(crate::report::faults_by("palisade/sync/1", &document), Vec::<String>::new());
+        assert_eq!(document["connectors"][0]["counts"]["changed"], changed);
+    }
+}

@@ -5,3 +5,4 @@ mod cloud;
 mod flow;
 mod leases;
 mod property;
+mod secrets;

@@ -139,7 +139,7 @@ fn advance(cloud: &Scripted, step: &Step, known: &mut Known, last: Option<Snapsh
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// An asset is only gone by a complete reading of its own partition; one that was not seen is never certainly in.
     #[test]

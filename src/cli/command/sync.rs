@@ -304,7 +304,8 @@ fn text(session: &Session, name: &str, synced: &Synced, limit: usize) {
         facts.push_str(&format!(", {} old snapshot{} removed", synced.forgotten, plural(synced.forgotten as usize)));
     }
     let n = c.assets as usize;
-    output.data(&format!("{} asset{}: {facts}{gaps}; {}\n\n", n, plural(n), synced.snapshot.id()));
+    let (id, at) = (synced.snapshot.id(), synced.snapshot.taken_at());
+    output.data(&format!("{n} asset{}: {facts}{gaps}; {id} of {at}\n\n", plural(n)));
 }
 
 /// `+ i-0abc web-1 (123456789012 us-east-1)`.

@@ -8,6 +8,7 @@
 pub mod assemble;
 pub mod budget;
 pub mod caller;
+pub mod guard;
 pub mod http;
 pub mod open;
 pub mod secret;

@@ -4,10 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Live;
+use super::guard::Guarded;
+use super::secret::{Secret, resolve};
 use crate::base::clock::Clock;
 use crate::base::limits::Limits;
 use crate::inventory::asset::Provider;
-use crate::lang::job::{Connector, ConnectorKind};
+use crate::lang::job::{Connector, ConnectorKind, SecretRef};
 
 /// What a live connector is made from.
 pub struct Opening<'a> {
@@ -49,13 +51,45 @@ pub enum OpenError {
     },
 }
 
-/// Opens a connector: finds its credentials, asks nothing yet.
+/// The secrets that a connector's block refers to.
+#[derive(Clone, Default)]
+pub struct Secrets {
+    /// AWS external id.
+    pub external_id: Option<Secret>,
+}
+
+impl Secrets {
+    /// Fetches them: variables, files, commands.
+    fn of(opening: &Opening<'_>) -> Result<Self, OpenError> {
+        let fetch = |reference: &SecretRef| {
+            let variable = |name: &str| std::env::var(name).ok();
+            resolve(reference, opening.root, opening.limits.http_timeout, variable)
+                .map_err(|e| OpenError::Failed { connector: opening.connector.name.value.clone(), why: e.to_string() })
+        };
+        Ok(Self { external_id: opening.connector.external_id.as_ref().map(fetch).transpose()? })
+    }
+
+    fn all(&self) -> Vec<Secret> {
+        self.external_id.iter().cloned().collect()
+    }
+}
+
+/// Opens a connector: fetches its secrets, finds its credentials, asks nothing yet. What the provider says back is
+/// cleaned of the secrets.
 pub fn open(opening: &Opening<'_>) -> Result<Box<dyn Live>, OpenError> {
-    let connector = opening.connector.name.value.clone();
-    match &opening.connector.kind {
-        ConnectorKind::File { .. } => Err(OpenError::NotLive(connector)),
-        ConnectorKind::Live(provider @ (Provider::Aws | Provider::Azure | Provider::Gcp)) => {
-            Err(OpenError::NotBuiltIn { connector, provider: provider.as_str() })
+    let ConnectorKind::Live(provider) = &opening.connector.kind else {
+        return Err(OpenError::NotLive(opening.connector.name.value.clone()));
+    };
+    let secrets = Secrets::of(opening)?;
+    let live = provider_of(*provider, opening, &secrets)?;
+    Ok(Box::new(Guarded::new(live, secrets.all())))
+}
+
+/// One arm a provider.
+fn provider_of(provider: Provider, opening: &Opening<'_>, _: &Secrets) -> Result<Box<dyn Live>, OpenError> {
+    match provider {
+        Provider::Aws | Provider::Azure | Provider::Gcp => {
+            Err(OpenError::NotBuiltIn { connector: opening.connector.name.value.clone(), provider: provider.as_str() })
         }
     }
 }
