@@ -89,7 +89,7 @@ pub struct Reconciled {
 /// Holds one connector's new reading against its last one. `reads` says whether the connector reads a region at all.
 pub fn reconcile(old: Option<SnapshotInput>, new: SnapshotInput, reads: &dyn Fn(&str) -> bool) -> Reconciled {
     let old = old.unwrap_or_default();
-    let mut work = Work { old: &old, reads, read: new.partitions.clone(), input: new, changes: Vec::new() };
+    let mut work = Work::new(&old, new, reads);
     work.assets();
     work.load_balancers();
     work.changes.sort_by(|a, b| (a.provider, a.kind, &a.id).cmp(&(b.provider, b.kind, &b.id)));
@@ -99,11 +99,16 @@ pub fn reconcile(old: Option<SnapshotInput>, new: SnapshotInput, reads: &dyn Fn(
 struct Work<'a> {
     old: &'a SnapshotInput,
     reads: &'a dyn Fn(&str) -> bool,
-    /// Partitions as the new reading left them, before any was added.
-    read: Vec<Partition>,
+    /// Whether each partition was completely read, before any was added.
+    read: HashMap<Place, bool>,
+    /// Where each partition of the input is.
+    places: HashMap<Place, PartitionId>,
     input: SnapshotInput,
     changes: Vec<Change>,
 }
+
+/// Kind, account, region.
+type Place = (Kind, Arc<str>, Arc<str>);
 
 /// How a reading went at one place.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -113,33 +118,41 @@ enum Read {
     Absent,
 }
 
-impl Work<'_> {
+impl<'a> Work<'a> {
+    fn new(old: &'a SnapshotInput, input: SnapshotInput, reads: &'a dyn Fn(&str) -> bool) -> Self {
+        let mut work = Self { old, reads, read: HashMap::new(), places: HashMap::new(), input, changes: Vec::new() };
+        for (i, p) in work.input.partitions.iter().enumerate() {
+            let place = (p.kind, Arc::clone(&p.account), Arc::clone(&p.region));
+            *work.read.entry(place.clone()).or_insert(true) &= p.state == PartitionState::Complete;
+            work.places.entry(place).or_insert(PartitionId(u32::try_from(i).unwrap_or(u32::MAX)));
+        }
+        work
+    }
+
     /// Every partition that covers the place must be complete, and there must be one. An account-wide or connector-wide
     /// partition covers all places in it.
-    fn read(&self, account: &str, region: &str, kind: Kind) -> Read {
-        let covers = |p: &&Partition| {
-            p.kind == kind
-                && (p.account.is_empty() || *p.account == *account)
-                && (p.region.is_empty() || *p.region == *region)
-        };
+    fn read(&self, account: &Arc<str>, region: &Arc<str>, kind: Kind) -> Read {
+        let all: Arc<str> = "".into();
         let mut found = Read::Absent;
-        for p in self.read.iter().filter(covers) {
-            if p.state != PartitionState::Complete {
-                return Read::NotComplete;
+        for (account, region) in [(account, region), (account, &all), (&all, region), (&all, &all)] {
+            match self.read.get(&(kind, Arc::clone(account), Arc::clone(region))) {
+                Some(false) => return Read::NotComplete,
+                Some(true) => found = Read::Complete,
+                None => {}
             }
-            found = Read::Complete;
         }
         found
     }
 
     /// The partition of a place, made as not asked where the new reading has none.
     fn partition(&mut self, like: &Partition) -> PartitionId {
-        let same = |p: &Partition| p.kind == like.kind && p.account == like.account && p.region == like.region;
-        let at = self.input.partitions.iter().position(same).unwrap_or_else(|| {
+        let next = PartitionId(u32::try_from(self.input.partitions.len()).unwrap_or(u32::MAX));
+        let place = (like.kind, Arc::clone(&like.account), Arc::clone(&like.region));
+        let id = *self.places.entry(place).or_insert(next);
+        if id == next {
             self.input.partitions.push(Partition { state: PartitionState::NotAsked, ..like.clone() });
-            self.input.partitions.len() - 1
-        });
-        PartitionId(u32::try_from(at).unwrap_or(u32::MAX))
+        }
+        id
     }
 
     fn assets(&mut self) {
@@ -177,11 +190,11 @@ impl Work<'_> {
     fn not_seen(&mut self, asset: &Asset) {
         let old: &SnapshotInput = self.old;
         let place = self.place(old, asset.partition).cloned();
-        let (account, region) = place.as_ref().map_or(("", ""), |p| (&*p.account, &*p.region));
-        if !(self.reads)(region) {
+        let (account, region) = ends(place.as_ref());
+        if !(self.reads)(&region) {
             return self.changes.push(change(asset, place.as_ref(), What::Left));
         }
-        if self.read(account, region, Kind::Instances) == Read::Complete {
+        if self.read(&account, &region, Kind::Instances) == Read::Complete {
             return self.changes.push(change(asset, place.as_ref(), What::Went));
         }
         // A record that was whole before is as old as the last reading, an older one as old as it was.
@@ -198,8 +211,8 @@ impl Work<'_> {
     fn seen_again(&mut self, before: &Asset, at: usize) {
         let Some(after) = self.input.assets.get(at).cloned() else { return };
         let place = self.input.partitions.get(after.partition.0 as usize).cloned();
-        let (account, region) = place.as_ref().map_or(("", ""), |p| (&*p.account, &*p.region));
-        let missing = self.missing(account, region);
+        let (account, region) = ends(place.as_ref());
+        let missing = self.missing(&account, &region);
         let kept = kept_values(before, &after, &missing);
         let stale_before = match self.old.stale.records.get(&key(before)) {
             Some(StaleRecord::Tokens(tokens)) => tokens.clone(),
@@ -240,7 +253,7 @@ impl Work<'_> {
     }
 
     /// What stands beside the instances of a place and was not completely read.
-    fn missing(&self, account: &str, region: &str) -> Vec<Kind> {
+    fn missing(&self, account: &Arc<str>, region: &Arc<str>) -> Vec<Kind> {
         let kinds = [Kind::Interfaces, Kind::Addresses, Kind::InstanceView];
         kinds.into_iter().filter(|k| self.read(account, region, *k) == Read::NotComplete).collect()
     }
@@ -267,10 +280,10 @@ impl Work<'_> {
     fn balancer_not_seen(&mut self, before: &LoadBalancer) {
         let old: &SnapshotInput = self.old;
         let place = self.place(old, before.partition).cloned();
-        let (account, region) = place.as_ref().map_or(("", ""), |p| (&*p.account, &*p.region));
-        let what = if !(self.reads)(region) {
+        let (account, region) = ends(place.as_ref());
+        let what = if !(self.reads)(&region) {
             What::Left
-        } else if self.read(account, region, Kind::LoadBalancers) == Read::Complete {
+        } else if self.read(&account, &region, Kind::LoadBalancers) == Read::Complete {
             What::Went
         } else {
             let key = (Arc::clone(&before.connector), Arc::clone(&before.id));
@@ -285,6 +298,11 @@ impl Work<'_> {
         };
         self.changes.push(balancer_change(before, place.as_ref(), what));
     }
+}
+
+/// Account and region of a partition.
+fn ends(place: Option<&Partition>) -> (Arc<str>, Arc<str>) {
+    place.map(|p| (Arc::clone(&p.account), Arc::clone(&p.region))).unwrap_or_default()
 }
 
 /// Tokens of which only the old record has values, where a partition that they need was not completely read; with that

@@ -118,6 +118,8 @@ impl std::fmt::Debug for Snapshot {
 /// Rows that share a partition, and what is missing for them.
 #[derive(Debug)]
 struct Group {
+    /// The instance partition.
+    partition: u32,
     rows: RoaringBitmap,
     /// Kinds that were not completely read, with the gap.
     missing: Vec<(Kind, Gap)>,
@@ -282,7 +284,11 @@ impl Snapshot {
     }
 
     fn missing_of(&self, row: u32) -> &[(Kind, Gap)] {
-        self.groups().iter().find(|g| g.rows.contains(row)).map_or(&[], |g| g.missing.as_slice())
+        let Some(own) = self.parts.row_partitions.get(row as usize) else { return &[] };
+        // INVARIANT: groups are in the order of their partitions.
+        let groups = self.groups();
+        let at = groups.binary_search_by_key(own, |g| g.partition);
+        at.ok().and_then(|at| groups.get(at)).map_or(&[], |g| g.missing.as_slice())
     }
 
     /// Load balancers.
@@ -345,6 +351,7 @@ impl Snapshot {
             by_partition
                 .into_iter()
                 .map(|(partition, rows)| Group {
+                    partition,
                     rows: rows.into_iter().collect(),
                     missing: self.missing_for(PartitionId(partition)),
                 })

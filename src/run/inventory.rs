@@ -112,12 +112,12 @@ pub fn from_connectors(
         let (part, found) = match connector.kind {
             ConnectorKind::File { .. } => {
                 let (input, found) = read_connector(workspace, connector, now, env)?;
-                (Part::Read(input), found)
+                (Part::Read(Box::new(input)), found)
             }
             ConnectorKind::Live(_) => {
                 let age = max_age.map_or(connector.sync_every, |age| age.min(connector.sync_every));
                 let (snapshot, found) = sync::latest(workspace, connector, age, now, env)?;
-                (Part::Stored(snapshot), found)
+                (Part::Stored(Box::new(snapshot)), found)
             }
         };
         parts.push(part);
@@ -140,7 +140,7 @@ pub fn as_of(
     for connector in choose(workspace, names)? {
         let name = &connector.name.value;
         match store.sync_at(name, Some(true_at), known_at)? {
-            Some(sync) => parts.push(Part::Stored(store.open_sync(&sync)?)),
+            Some(sync) => parts.push(Part::Stored(Box::new(store.open_sync(&sync)?))),
             None => missing.push(format!("`{name}`")),
         }
     }
@@ -155,8 +155,8 @@ pub fn as_of(
 
 /// One connector's part of an inventory.
 enum Part {
-    Read(SnapshotInput),
-    Stored(Snapshot),
+    Read(Box<SnapshotInput>),
+    Stored(Box<Snapshot>),
 }
 
 /// A single stored snapshot is used as it lies; several parts are built into one.
@@ -171,10 +171,10 @@ fn join(
         && let Some(Part::Stored(snapshot)) = parts.pop()
     {
         let tags = TagMembership::assign(&workspace.program.tags, &snapshot, now);
-        return Ok(Loaded { snapshot: Arc::new(snapshot), tags: Arc::new(tags), notices });
+        return Ok(Loaded { snapshot: Arc::from(snapshot), tags: Arc::new(tags), notices });
     }
     let inputs = parts.into_iter().map(|p| match p {
-        Part::Read(input) => input,
+        Part::Read(input) => *input,
         Part::Stored(snapshot) => snapshot.to_input(),
     });
     load(workspace, inputs.collect(), notices, now, env)

@@ -68,6 +68,8 @@ pub struct ScanOutcome {
     /// Targets whose address was lost while they were scanned, with the last moment at which it was certainly ours:
     /// what was seen later may be somebody else's. product.md F2.
     pub unattributed: BTreeMap<u32, Timestamp>,
+    /// Targets that were not, or not wholly, scanned because nobody confirmed that they are ours.
+    pub without_lease: u32,
 }
 
 impl ScanOutcome {
@@ -88,6 +90,7 @@ impl ScanOutcome {
             interrupted: false,
             errors: Vec::new(),
             unattributed: BTreeMap::new(),
+            without_lease: 0,
         }
     }
 
