@@ -26,6 +26,8 @@ use crate::connector::live::caller::{Caller, Failure, Patience, Terms, Try, Verd
 use crate::connector::live::http::endpoint;
 use crate::connector::live::secret::Secret;
 use crate::connector::live::{Claim, Fetched, Live, Ownership, Permission};
+pub use crate::lang::job::Organization;
+use crate::lang::job::{Connector, Regions};
 use credentials::{Assume, Keys, Role, system_time};
 use query::{Action, Answer};
 
@@ -55,21 +57,6 @@ pub enum Own {
     },
 }
 
-/// Accounts of an organisation.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Organization {
-    /// Role that may list the accounts, where the connector's own rights do not.
-    pub list_role: Option<String>,
-    /// Name of the role that is assumed in each account.
-    pub read_role: String,
-    /// These accounts only; empty for all.
-    pub accounts: Vec<String>,
-    /// Accounts below these units (`ou-…`) or roots (`r-…`) only; empty for all.
-    pub units: Vec<String>,
-    /// Accounts left out.
-    pub except: Vec<String>,
-}
-
 /// What an AWS connector is told.
 #[derive(Clone, Default)]
 pub struct AwsSpec {
@@ -89,6 +76,25 @@ pub struct AwsSpec {
     pub call_budget: u8,
     /// Seed of the back-off's jitter.
     pub seed: u64,
+}
+
+impl AwsSpec {
+    /// What a job file's block says; `external_id` is the secret that it refers to.
+    pub fn of(connector: &Connector, external_id: Option<Secret>, seed: u64) -> Self {
+        Self {
+            own: connector.profile.clone().map_or(Own::Chain, Own::Profile),
+            role: connector.role.clone(),
+            external_id,
+            organization: connector.organization.clone(),
+            regions: match &connector.regions {
+                Regions::All => None,
+                Regions::Some(codes) => Some(codes.iter().map(|c| c.value.clone()).collect()),
+            },
+            endpoint: connector.endpoint.as_ref().map(|e| e.value.clone()),
+            call_budget: connector.call_budget,
+            seed,
+        }
+    }
 }
 
 /// A live AWS connector.
