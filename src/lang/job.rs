@@ -155,6 +155,21 @@ pub enum ConnectorKind {
     },
 }
 
+/// `organization { … }` of an AWS connector. Listing accounts and reading them may need different roles.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Organization {
+    /// Role that may list the accounts, where the connector's own rights do not.
+    pub list_role: Option<String>,
+    /// Name of the role that is assumed in each account.
+    pub read_role: String,
+    /// These accounts only; empty for all.
+    pub accounts: Vec<String>,
+    /// Accounts below these units (`ou-…`) or roots (`r-…`) only; empty for all.
+    pub units: Vec<String>,
+    /// Accounts left out.
+    pub except: Vec<String>,
+}
+
 /// `connector "x" { … }`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Connector {
@@ -176,6 +191,10 @@ pub struct Connector {
     pub sync_every: Duration,
     /// Project number for GCP (query-language.md 10.3).
     pub project_number: Option<String>,
+    /// Profile of the standard AWS files; then no other source of credentials is looked at.
+    pub profile: Option<String>,
+    /// Accounts of an AWS organisation; without it the one account that the rights belong to.
+    pub organization: Option<Organization>,
     /// Where the provider is asked instead of its public endpoints: a proxy, a private endpoint, a test server.
     pub endpoint: Option<Spanned<String>>,
     /// Share of the provider's call quotas that the connector may use, in percent; 1 to 100, default 50.

@@ -6,4 +6,5 @@ pub mod dump;
 mod examples;
 mod gcp;
 mod hostile;
+mod live;
 mod pages;

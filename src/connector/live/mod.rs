@@ -6,6 +6,8 @@
 //! so that a recorded answer and a live one can never be read differently.
 
 pub mod assemble;
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod budget;
 pub mod caller;
 pub mod guard;

@@ -116,6 +116,7 @@ pub const BLOCKS: &[BlockSchema] = &[
             must("provider", "what it reads: aws, azure, gcp or file").words(&["aws", "azure", "gcp", "file"]),
             key("path", "recorded answers of a file connector: \"inventory/*.json\""),
             key("role", "AWS role to assume: \"arn:aws:iam::123456789012:role/reader\""),
+            key("profile", "AWS profile to use, and no other credentials: \"perimeter\""),
             key("external_id", "AWS external id, by reference: env(\"EXTERNAL_ID\")").words(SECRET),
             key("regions", "all, or codes and names: [\"us-east-1\", \"EU (Ireland)\"]")
                 .words(&["all"])
@@ -127,9 +128,23 @@ pub const BLOCKS: &[BlockSchema] = &[
             key("endpoint", "asks this instead of the provider's public endpoints: \"https://vpce.example.com\""),
             key("call_budget", "share of the provider's call quotas that syncs may use: 50%"),
         ],
-        blocks: &[],
+        blocks: &["organization"],
         statements: &[],
         doc: "where assets come from",
+    },
+    BlockSchema {
+        kind: "organization",
+        named: false,
+        keys: &[
+            must("read_role", "name of the role assumed in each account: \"perimeter-reader\""),
+            key("list_role", "role that may list the accounts: \"arn:aws:iam::123456789012:role/lister\""),
+            key("accounts", "these accounts only: [\"111122223333\"]"),
+            key("units", "accounts below these units only: [\"ou-abcd-12345678\"]"),
+            key("except", "accounts left out: [\"444455556666\"]"),
+        ],
+        blocks: &[],
+        statements: &[],
+        doc: "the accounts of an AWS organisation; one that cannot be read is a gap and does not stop the rest",
     },
     BlockSchema {
         kind: "tag",
