@@ -4,6 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Live;
+#[cfg(feature = "aws")]
+use super::aws::{Aws, AwsSpec};
 use super::guard::Guarded;
 use super::secret::{Secret, resolve};
 use crate::base::clock::Clock;
@@ -86,10 +88,17 @@ pub fn open(opening: &Opening<'_>) -> Result<Box<dyn Live>, OpenError> {
 }
 
 /// One arm a provider.
-fn provider_of(provider: Provider, opening: &Opening<'_>, _: &Secrets) -> Result<Box<dyn Live>, OpenError> {
+#[cfg_attr(not(feature = "aws"), expect(unused_variables, reason = "only AWS has secrets in its block"))]
+fn provider_of(provider: Provider, opening: &Opening<'_>, secrets: &Secrets) -> Result<Box<dyn Live>, OpenError> {
+    let connector = || opening.connector.name.value.clone();
     match provider {
-        Provider::Aws | Provider::Azure | Provider::Gcp => {
-            Err(OpenError::NotBuiltIn { connector: opening.connector.name.value.clone(), provider: provider.as_str() })
+        #[cfg(feature = "aws")]
+        Provider::Aws => {
+            let spec = AwsSpec::of(opening.connector, secrets.external_id.clone(), opening.seed);
+            let made = Aws::new(spec, opening.limits, Arc::clone(&opening.clock));
+            made.map(|aws| Box::new(aws) as Box<dyn Live>)
+                .map_err(|why| OpenError::Failed { connector: connector(), why })
         }
+        other => Err(OpenError::NotBuiltIn { connector: connector(), provider: other.as_str() }),
     }
 }
