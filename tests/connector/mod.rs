@@ -6,5 +6,5 @@ pub mod dump;
 mod examples;
 mod gcp;
 mod hostile;
-mod live;
+pub mod live;
 mod pages;

@@ -4,5 +4,7 @@
 mod cloud;
 mod flow;
 mod leases;
+#[cfg(feature = "aws")]
+mod moto;
 mod property;
 mod secrets;

@@ -3,5 +3,5 @@
 mod aws;
 mod aws_chain;
 mod aws_faults;
-mod moto;
-mod proxy;
+pub mod moto;
+pub mod proxy;
