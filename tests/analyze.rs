@@ -45,6 +45,30 @@ fn the_sample_of_the_language_page_is_clean() {
 }
 
 #[test]
+fn live_connectors() {
+    let text = include_str!("analyze/live.pal");
+    let (program, found) = checked(text);
+    golden("analyze/live.txt", &shown(&found, text));
+    let read: Vec<_> = program
+        .connectors
+        .iter()
+        .map(|c| {
+            (c.name.value.as_str(), c.profile.as_deref(), c.call_budget, c.endpoint.as_ref().map(|e| e.value.as_str()))
+        })
+        .collect();
+    assert_eq!(
+        read,
+        [("org", Some("audit"), 25, Some("http://127.0.0.1:5000")), ("one", None, 50, None)],
+        "broken ones are left out"
+    );
+    let organization = program.connectors[0].organization.clone().unwrap();
+    assert_eq!(organization.read_role, "perimeter-reader");
+    assert_eq!(organization.list_role.as_deref(), Some("arn:aws:iam::123456789012:role/lister"));
+    assert_eq!(organization.units, ["ou-abcd-12345678"]);
+    assert_eq!(organization.except, ["444455556666"]);
+}
+
+#[test]
 fn everything_broken_is_told_at_once() {
     let text = include_str!("analyze/broken.pal");
     let (_, found) = checked(text);

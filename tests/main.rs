@@ -25,5 +25,6 @@ mod run;
 mod script;
 mod service;
 mod store;
+mod sync;
 mod syntax;
 mod tidy;

@@ -22,7 +22,7 @@ fn sample() -> Value {
                 "rtt_ms": 1.25, "ttl": 64}],
             "counts": {"closed": 9, "open": 1}, "findings": [], "annotations": {"owner": "ops"},
             "first": "2018-04-30T22:35:13Z", "last": "2018-04-30T22:35:14Z"
-        }],
+        , "unattributed_since": null}],
         "not_scanned": [{"target": "i-2 192.0.2.2", "name": "b.example", "reason": "not alive"}],
         "coverage": {"planned": 20, "done": 20, "targets": 2, "scanned": 2},
         "recall": null,
@@ -95,7 +95,12 @@ fn faults(schema: &Value, root: &Value, value: &Value, at: &str, out: &mut Vec<S
 }
 
 fn checked(value: &Value) -> Vec<String> {
-    let schema: Value = serde_json::from_str(schema::schema("palisade/results/1").unwrap()).unwrap();
+    faults_by("palisade/results/1", value)
+}
+
+/// Faults of a document by the schema of a kind.
+pub fn faults_by(kind: &str, value: &Value) -> Vec<String> {
+    let schema: Value = serde_json::from_str(schema::schema(kind).unwrap()).unwrap();
     let mut out = Vec::new();
     faults(&schema, &schema, value, "", &mut out);
     out

@@ -46,9 +46,11 @@ fn sample(template: Option<&str>) -> Report {
         stop: std::sync::Arc::new(Stop::default()),
         seed: 1,
         resolve_names: false,
+        state: folder.into(),
+        live: std::sync::Arc::new(palisade::connector::live::open::open),
     };
     let now = "2018-05-01T17:41:58Z".parse().unwrap();
-    let loaded = inventory::from_connectors(&workspace, &[], now, &env).unwrap();
+    let loaded = inventory::from_connectors(&workspace, &[], None, now, &env).unwrap();
     let results: Results =
         serde_json::from_str(&std::fs::read_to_string(folder.join("results.json")).unwrap()).unwrap();
     let glossary = |check: &str| {

@@ -136,6 +136,8 @@ pub enum Command {
     Fmt(FmtArgs),
     /// Ask the inventory
     Query(QueryArgs),
+    /// Read the providers, store what they say as history, and tell what came, went and changed
+    Sync(SyncArgs),
     /// What a scan would do: counts, reasons, targets, gaps, cost, hash; sends nothing
     Plan(PlanArgs),
     /// Where an asset leaves the funnel, because of which line, and what would change that
@@ -188,9 +190,15 @@ pub struct InventoryArgs {
     /// Recorded provider answers instead of a connector; may repeat
     #[arg(long, value_name = "FILE", conflicts_with = "connector", num_args = 1..)]
     pub inventory: Vec<PathBuf>,
-    /// The moment that `now` means [default: the clock]
+    /// The moment that `now` means [default: the clock, or the time of --as-of]
     #[arg(long, value_name = "TIME")]
     pub now: Option<String>,
+    /// The inventory as it was true then, from the history that `sync` keeps
+    #[arg(long, value_name = "TIME", conflicts_with = "inventory")]
+    pub as_of: Option<String>,
+    /// With --as-of: only by what had been learned then
+    #[arg(long, value_name = "TIME", requires = "as_of")]
+    pub known_at: Option<String>,
 }
 
 /// `query`
@@ -225,6 +233,35 @@ pub struct QueryArgs {
     /// Accept only syntax attested for AssetView, and say what could not be pasted back there
     #[arg(long, value_enum, default_value_t = DialectArg::Default)]
     pub dialect: DialectArg,
+}
+
+/// `sync`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "What one partition (connector, account, region, kind) did not deliver is a gap: its last records are \
+    kept, queries answer \"cannot tell\" for them, and the exit code is 3. An asset counts as gone only where its own \
+    partition was read to the end.\n\nExamples:\n  palisade sync\n  palisade sync conn1 --check\n  \
+    palisade sync conn1 --policy > policy.json\n  palisade sync --list\n  palisade sync --history i-0abc\n  \
+    palisade query 'aws.ec2.publicIpAddress: *' --as-of 2026-03-30"
+)]
+pub struct SyncArgs {
+    /// Connectors of the workspace [default: all]
+    pub connectors: Vec<String>,
+    /// Try each right that a live connector needs, and say which are missing; stores nothing
+    #[arg(long, group = "instead")]
+    pub check: bool,
+    /// Print the policy document that grants exactly the needed rights
+    #[arg(long, group = "instead")]
+    pub policy: bool,
+    /// The syncs there are, newest first
+    #[arg(long, group = "instead")]
+    pub list: bool,
+    /// What became of one asset, by id or name
+    #[arg(long, value_name = "ASSET", group = "instead", conflicts_with = "connectors")]
+    pub history: Option<String>,
+    /// At most so many changes a connector in text output [default: 100]
+    #[arg(long)]
+    pub limit: Option<usize>,
 }
 
 /// Query dialect.

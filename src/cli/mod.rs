@@ -51,6 +51,7 @@ fn dispatch(cli: Cli, output: Output) -> Result<Exit, RunError> {
         Command::Check(args) => command::check::check(&session, &args),
         Command::Fmt(args) => command::fmt::fmt(&session, &args),
         Command::Query(args) => command::query::query(&session, &args),
+        Command::Sync(args) => command::sync::sync(&session, &args),
         Command::Plan(args) => command::plan::plan(&session, &args),
         Command::Why(args) => command::why::why(&session, &args),
         Command::Run(args) => command::run::run(&session, &args),

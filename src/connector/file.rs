@@ -186,7 +186,9 @@ pub(super) fn finish(mut reading: Reading<'_>, now: Timestamp) -> (SnapshotInput
     let Desk { assets, load_balancers, coverage, notices, .. } = desk;
     let partitions = coverage.into_list();
     let taken_at = taken_at.unwrap_or(now);
-    (SnapshotInput { taken_at, learned_at: now, assets, partitions, load_balancers }, notices.into_list())
+    let input =
+        SnapshotInput { taken_at, learned_at: now, assets, partitions, load_balancers, ..SnapshotInput::default() };
+    (input, notices.into_list())
 }
 
 /// Adds the tokens that are read off the joined interfaces.

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use super::asset::{Asset, Field, Value};
 use super::catalogue::{self, TokenId, TokenType, ids};
 use super::column::{Cells, ColumnData, Dictionary, single_codes};
+use super::load_balancer::LoadBalancer;
+use super::stale::{RecordKey, Stale, StaleRecord, StaleRows};
 use crate::base::fast::FastMap;
 use crate::base::limits::Limits;
 
@@ -166,16 +168,21 @@ pub(super) struct SnapshotTooLarge;
 /// Rows in their final order, each resource once.
 ///
 /// Rows are sorted by provider, then id. Where two records have the same provider and id, the one whose connector
-/// comes first by name keeps its single values; the other adds its connector's name and its many-valued tokens.
-pub(super) fn order(mut assets: Vec<Asset>, notices: &mut Vec<BuildNotice>) -> Vec<Asset> {
+/// comes first by name keeps its single values; the other adds its connector's name and its many-valued tokens. A
+/// record of this reading comes before a kept one, which then adds its connector's name only.
+pub(super) fn order(mut assets: Vec<Asset>, stale: &Stale, notices: &mut Vec<BuildNotice>) -> Vec<Asset> {
+    let kept = |a: &Asset| !stale.records.is_empty() && stale.is_whole(&key(a));
     assets.sort_by(|a, b| {
-        (a.provider, &a.id, &a.connector, a.partition).cmp(&(b.provider, &b.id, &b.connector, b.partition))
+        let same = (a.provider, &a.id).cmp(&(b.provider, &b.id));
+        same.then_with(|| kept(a).cmp(&kept(b)))
+            .then_with(|| (&a.connector, a.partition).cmp(&(&b.connector, b.partition)))
     });
     let mut rows: Vec<Asset> = Vec::with_capacity(assets.len());
     for asset in assets {
         match rows.last_mut() {
             Some(last) if last.provider == asset.provider && last.id == asset.id => {
-                merge(last, asset, notices);
+                let behind = kept(&asset) && !kept(last);
+                merge(last, asset, behind, notices);
             }
             _ => rows.push(asset),
         }
@@ -183,7 +190,32 @@ pub(super) fn order(mut assets: Vec<Asset>, notices: &mut Vec<BuildNotice>) -> V
     rows
 }
 
-fn merge(first: &mut Asset, second: Asset, notices: &mut Vec<BuildNotice>) {
+fn key(asset: &Asset) -> RecordKey {
+    RecordKey { provider: asset.provider, id: Arc::clone(&asset.id), connector: Arc::clone(&asset.connector) }
+}
+
+/// The stale records by row.
+pub(super) fn stale_rows(assets: &[Asset], balancers: &[LoadBalancer], stale: &Stale) -> StaleRows {
+    let mut found = StaleRows { since: stale.since.clone(), ..StaleRows::default() };
+    if !stale.records.is_empty() {
+        for (row, asset) in assets.iter().enumerate() {
+            match stale.records.get(&key(asset)) {
+                None => {}
+                Some(StaleRecord::Whole) => drop(found.rows.insert(row as u32)),
+                Some(StaleRecord::Tokens(tokens)) => {
+                    for token in tokens {
+                        found.cells.entry(*token).or_default().insert(row as u32);
+                    }
+                }
+            }
+        }
+    }
+    let kept = |l: &LoadBalancer| stale.load_balancers.contains(&(Arc::clone(&l.connector), Arc::clone(&l.id)));
+    found.load_balancers = balancers.iter().enumerate().filter(|(_, l)| kept(l)).map(|(i, _)| i as u32).collect();
+    found
+}
+
+fn merge(first: &mut Asset, second: Asset, behind: bool, notices: &mut Vec<BuildNotice>) {
     let same_connector = first.connector == second.connector;
     let text = if same_connector {
         "the same id was read twice; the first record was kept".to_owned()
@@ -199,10 +231,10 @@ fn merge(first: &mut Asset, second: Asset, notices: &mut Vec<BuildNotice>) {
         second
             .fields
             .into_iter()
-            .filter(|f| f.token == ids::CONNECTORS_NAME || !known.contains(&f.token))
+            .filter(|f| f.token == ids::CONNECTORS_NAME || !(behind || known.contains(&f.token)))
             .map(|f| if f.token == ids::CONNECTORS_NAME { Field { element: f.element + 1, ..f } } else { f }),
     );
-    for interface in second.interfaces {
+    for interface in second.interfaces.into_iter().filter(|_| !behind) {
         if !first.interfaces.iter().any(|i| i.id == interface.id) {
             first.interfaces.push(interface);
         }

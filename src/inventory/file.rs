@@ -1,9 +1,10 @@
-//! The snapshot's own file format, version 1.
+//! The snapshot's own file format, version 2. Version 1 had no stale records.
 //!
 //! ```text
 //! "PALSNAP1" | version u32 | id text | checksum u64 (SipHash-1-3 of the body) | body
 //! body = the small tables (times, partitions, load balancers, connectors, ids, providers, partition of each row,
-//!        interfaces), then for each token that has values: 1 u8 | its name | length u64 | column, and at last 0 u8
+//!        interfaces), then for each token that has values: 1 u8 | its name | length u64 | column, then 0 u8, and where
+//!        there are any, the stale records: 1 u8 | rows, load balancers, rows by token, partitions with their times
 //! ```
 //! All numbers are little-endian. Tokens are named, not numbered, so that a file outlives a change of the catalogue.
 
@@ -12,7 +13,6 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use roaring::RoaringBitmap;
 use siphasher::sip::SipHasher13;
 
 use super::asset::Provider;
@@ -22,9 +22,10 @@ use super::load_balancer::LoadBalancer;
 use super::partition::{Kind, Partition, PartitionId, PartitionState};
 use super::record::{Reader, Writer};
 use super::snapshot::SnapshotError;
+use super::stale::StaleRows;
 
 const MAGIC: &[u8] = b"PALSNAP1";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Everything but the columns.
 #[derive(Debug, Clone, Default)]
@@ -43,6 +44,7 @@ pub(super) struct Parts {
     pub(super) interface_ends: Vec<u32>,
     pub(super) interfaces: Vec<u8>,
     pub(super) column_sections: Vec<Section>,
+    pub(super) stale: StaleRows,
 }
 
 /// Where a column lies in an opened file.
@@ -129,7 +131,10 @@ pub(super) fn write<'a>(parts: &Parts, column: impl Fn(TokenId) -> &'a ColumnDat
         sink(&head.bytes);
         sink(&section.bytes);
     }
-    sink(&[0]);
+    let mut tail = Writer::default();
+    tail.u8(0);
+    parts.stale.write(&mut tail);
+    sink(&tail.bytes);
 }
 
 fn checksum(body: &[u8]) -> u64 {
@@ -157,7 +162,7 @@ pub(super) fn open(bytes: &[u8]) -> Result<(Arc<str>, Parts), SnapshotError> {
         return Err(SnapshotError::NotASnapshot);
     }
     let version = reader.u32().ok_or(SnapshotError::Damaged("it ends within the header"))?;
-    if version != VERSION {
+    if !(1..=VERSION).contains(&version) {
         return Err(SnapshotError::Version { found: version, known: VERSION });
     }
     let header = |r: &mut Reader<'_>| Some((Arc::<str>::from(r.text()??), r.u64()?));
@@ -210,6 +215,7 @@ fn read_parts(r: &mut Reader<'_>, total: usize) -> Option<Parts> {
             parts.column_sections.push(Section { token, range: start..start + len });
         }
     }
+    parts.stale = StaleRows::read(r)?;
     Some(parts)
 }
 
@@ -323,12 +329,12 @@ fn write_column(out: &mut Writer, data: &ColumnData) {
             }
         }
     }
-    write_bitmap(out, &data.present);
+    out.bitmap(&data.present);
     match &data.postings {
         None => out.u32(u32::MAX),
         Some(postings) => {
             out.u32(postings.len() as u32);
-            postings.iter().for_each(|p| write_bitmap(out, p));
+            postings.iter().for_each(|p| out.bitmap(p));
         }
     }
 }
@@ -337,17 +343,6 @@ fn write_numbers(out: &mut Writer, tag: u8, values: &[i64]) {
     out.u8(tag);
     out.u64(values.len() as u64);
     values.iter().for_each(|v| out.i64(*v));
-}
-
-fn write_bitmap(out: &mut Writer, rows: &RoaringBitmap) {
-    out.u64(rows.serialized_size() as u64);
-    // Writing into memory cannot fail.
-    let _ = rows.serialize_into(&mut out.bytes);
-}
-
-fn read_bitmap(r: &mut Reader<'_>) -> Option<RoaringBitmap> {
-    let n = usize::try_from(r.u64()?).ok()?;
-    RoaringBitmap::deserialize_from(r.take(n)?).ok()
 }
 
 fn read_numbers(r: &mut Reader<'_>) -> Option<Vec<i64>> {
@@ -398,10 +393,10 @@ pub(super) fn read_column(r: &mut Reader<'_>, rows: u32) -> Option<ColumnData> {
         }
         _ => return None,
     };
-    let present = read_bitmap(r)?;
+    let present = r.bitmap()?;
     let postings = match r.u32()? {
         u32::MAX => None,
-        n if n == known => Some((0..n).map(|_| read_bitmap(r)).collect::<Option<Vec<_>>>()?),
+        n if n == known => Some((0..n).map(|_| r.bitmap()).collect::<Option<Vec<_>>>()?),
         _ => return None,
     };
     Some(ColumnData { dictionary, cells, present, postings })

@@ -4,6 +4,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use roaring::RoaringBitmap;
+
 use super::asset::{Address, AddressOrigin, AddressScope, Interface};
 
 /// Appends little-endian values.
@@ -46,6 +48,12 @@ impl Writer {
         for v in values {
             self.bytes.extend_from_slice(&v.to_le_bytes());
         }
+    }
+
+    pub(super) fn bitmap(&mut self, rows: &RoaringBitmap) {
+        self.u64(rows.serialized_size() as u64);
+        // Writing into memory cannot fail.
+        let _ = rows.serialize_into(&mut self.bytes);
     }
 
     pub(super) fn address(&mut self, addr: IpAddr) {
@@ -116,6 +124,11 @@ impl<'a> Reader<'a> {
         let bytes = self.take(n.checked_mul(4)?)?;
         let (words, _) = bytes.as_chunks::<4>();
         Some(words.iter().map(|w| u32::from_le_bytes(*w)).collect())
+    }
+
+    pub(super) fn bitmap(&mut self) -> Option<RoaringBitmap> {
+        let n = usize::try_from(self.u64()?).ok()?;
+        RoaringBitmap::deserialize_from(self.take(n)?).ok()
     }
 
     pub(super) fn address(&mut self) -> Option<IpAddr> {

@@ -15,6 +15,7 @@ use super::file::{self, Parts};
 use super::load_balancer::LoadBalancer;
 use super::partition::{Gap, Kind, Partition, PartitionId, PartitionState};
 use super::record::{Reader, Writer, read_interfaces, write_interfaces};
+use super::stale::Stale;
 use crate::base::limits::Limits;
 
 pub use super::build::BuildNotice;
@@ -33,6 +34,8 @@ pub struct SnapshotInput {
     pub partitions: Vec<Partition>,
     /// Load balancers.
     pub load_balancers: Vec<LoadBalancer>,
+    /// What of it is known from earlier readings only.
+    pub stale: Stale,
 }
 
 impl SnapshotInput {
@@ -47,6 +50,9 @@ impl SnapshotInput {
             let balancers = input.load_balancers.into_iter();
             all.load_balancers.extend(balancers.map(|l| LoadBalancer { partition: moved(l.partition), ..l }));
             all.partitions.extend(input.partitions);
+            all.stale.records.extend(input.stale.records);
+            all.stale.load_balancers.extend(input.stale.load_balancers);
+            all.stale.since.extend(input.stale.since.into_iter().map(|(p, at)| (moved(p), at)));
             all.taken_at = all.taken_at.min(input.taken_at);
             all.learned_at = all.learned_at.max(input.learned_at);
         }
@@ -97,7 +103,7 @@ pub type SnapshotBytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
 pub struct Snapshot {
     pub(super) id: Arc<str>,
     pub(super) parts: Parts,
-    columns: Vec<OnceLock<ColumnData>>,
+    pub(super) columns: Vec<OnceLock<ColumnData>>,
     bytes: Option<SnapshotBytes>,
     /// Rows by (connector, account, region), for gaps.
     groups: OnceLock<Vec<Group>>,
@@ -112,6 +118,8 @@ impl std::fmt::Debug for Snapshot {
 /// Rows that share a partition, and what is missing for them.
 #[derive(Debug)]
 struct Group {
+    /// The instance partition.
+    partition: u32,
     rows: RoaringBitmap,
     /// Kinds that were not completely read, with the gap.
     missing: Vec<(Kind, Gap)>,
@@ -124,9 +132,11 @@ impl Snapshot {
             return Err(SnapshotError::TooManyAssets { assets: input.assets.len(), limit: limits.assets });
         }
         let mut notices = Vec::new();
-        let assets = build::order(input.assets, &mut notices);
+        let assets = build::order(input.assets, &input.stale, &mut notices);
         let columns = build::columns(&assets, limits, &mut notices)?;
+        let stale = build::stale_rows(&assets, &input.load_balancers, &input.stale);
         let mut parts = Parts {
+            stale,
             taken_at: input.taken_at,
             learned_at: input.learned_at,
             partitions: input.partitions,
@@ -182,6 +192,24 @@ impl Snapshot {
         Ok(Self { id, parts, columns, bytes: Some(bytes), groups: OnceLock::new() })
     }
 
+    /// The same content at other times: what a later sync found unchanged.
+    pub fn at(mut self, taken_at: Timestamp, learned_at: Timestamp) -> Self {
+        (self.parts.taken_at, self.parts.learned_at) = (taken_at, learned_at);
+        self
+    }
+
+    /// Whether two snapshots differ in nothing but their times.
+    pub fn same_content(&self, other: &Self) -> bool {
+        let digest = |s: &Self| {
+            let times = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
+            let parts = Parts { taken_at: times.0, learned_at: times.1, ..s.parts.clone() };
+            let mut hash = Sha256::new();
+            file::write(&parts, |id| s.data(id), &mut |bytes| hash.update(bytes));
+            hash.finalize()
+        };
+        digest(self) == digest(other)
+    }
+
     fn data(&self, token: TokenId) -> &ColumnData {
         static EMPTY: OnceLock<ColumnData> = OnceLock::new();
         let Some(slot) = self.columns.get(usize::from(token.0)) else {
@@ -223,6 +251,44 @@ impl Snapshot {
     /// What was read, and what was not.
     pub fn partitions(&self) -> &[Partition] {
         &self.parts.partitions
+    }
+
+    /// What was not completely read; where records of an earlier reading were kept, the gap says of when they are.
+    pub fn partition_gaps(&self) -> impl Iterator<Item = (&Partition, Gap)> {
+        self.partitions().iter().enumerate().filter_map(|(i, p)| {
+            let gap = p.gap()?;
+            Some((
+                p,
+                match self.parts.stale.since.get(&PartitionId(i as u32)) {
+                    Some(at) => Gap { cause: format!("{}; its records are kept from {at}", gap.cause).into(), ..gap },
+                    None => gap,
+                },
+            ))
+        })
+    }
+
+    /// Rows that nobody has seen since an earlier reading: whether the assets still exist cannot be told.
+    pub fn stale_rows(&self) -> &RoaringBitmap {
+        &self.parts.stale.rows
+    }
+
+    /// Why a row's asset may be gone; empty where it was seen in this reading.
+    pub fn stale_gaps(&self, row: u32) -> Vec<Gap> {
+        let missing = if self.stale_rows().contains(row) { self.missing_of(row) } else { &[] };
+        missing.iter().filter(|(kind, _)| *kind == Kind::Instances).map(|(_, gap)| gap.clone()).collect()
+    }
+
+    /// Whether a load balancer is known from an earlier reading only; by its place in [`Self::load_balancers`].
+    pub fn is_stale_load_balancer(&self, index: usize) -> bool {
+        u32::try_from(index).is_ok_and(|i| self.parts.stale.load_balancers.contains(i))
+    }
+
+    fn missing_of(&self, row: u32) -> &[(Kind, Gap)] {
+        let Some(own) = self.parts.row_partitions.get(row as usize) else { return &[] };
+        // INVARIANT: groups are in the order of their partitions.
+        let groups = self.groups();
+        let at = groups.binary_search_by_key(own, |g| g.partition);
+        at.ok().and_then(|at| groups.get(at)).map_or(&[], |g| g.missing.as_slice())
     }
 
     /// Load balancers.
@@ -285,6 +351,7 @@ impl Snapshot {
             by_partition
                 .into_iter()
                 .map(|(partition, rows)| Group {
+                    partition,
                     rows: rows.into_iter().collect(),
                     missing: self.missing_for(PartitionId(partition)),
                 })
@@ -302,7 +369,7 @@ impl Snapshot {
                 && (p.region == own.region || p.region.is_empty())
         };
         let mut missing: Vec<(Kind, Gap)> =
-            self.partitions().iter().filter(covers).filter_map(|p| p.gap().map(|g| (p.kind, g))).collect();
+            self.partition_gaps().filter(|(p, _)| covers(p)).map(|(p, g)| (p.kind, g)).collect();
         if !self.partitions().iter().filter(covers).any(|p| p.kind == Kind::Results) {
             let results = Partition { kind: Kind::Results, state: PartitionState::NotAsked, ..own.clone() };
             missing.extend(results.gap().map(|g| (Kind::Results, g)));
@@ -403,9 +470,19 @@ impl<'a> Column<'a> {
         self.data.cells(row)
     }
 
-    /// Rows that have any of these values.
+    /// Rows that have any of these values, stale ones too.
     pub fn rows_with(&self, codes: &RoaringBitmap) -> RoaringBitmap {
         self.data.rows_with(codes)
+    }
+
+    /// Rows whose values are of an earlier reading, so that they prove nothing.
+    pub fn stale(&self) -> RoaringBitmap {
+        self.snapshot.parts.stale.of(self.token)
+    }
+
+    /// Whether one row's values are of an earlier reading.
+    pub fn is_stale(&self, row: u32) -> bool {
+        self.snapshot.parts.stale.has(self.token, row)
     }
 
     /// Rows that have a value.
@@ -413,7 +490,8 @@ impl<'a> Column<'a> {
         self.data.present.clone()
     }
 
-    /// Rows without a value whose absence proves nothing: a partition that the token needs was not completely read.
+    /// Rows without a value whose absence proves nothing, because a partition that the token needs was not completely
+    /// read, and rows whose value is of an earlier reading.
     pub fn unread(&self) -> RoaringBitmap {
         let token = catalogue::token(self.token);
         let mut rows = RoaringBitmap::new();
@@ -427,11 +505,15 @@ impl<'a> Column<'a> {
             rows = rows.iter().filter(|r| parts.provider(*r) == provider).collect();
         }
         rows -= &self.data.present;
+        rows |= self.stale();
         rows
     }
 
     /// Why a row's value is unread; empty where it is not.
     pub fn gaps(&self, row: u32) -> Vec<Gap> {
+        if self.is_stale(row) {
+            return self.stale_gaps(row);
+        }
         if self.data.present.contains(row) {
             return Vec::new();
         }
@@ -460,7 +542,23 @@ impl<'a> Column<'a> {
                 *by_gap.entry(gap.clone()).or_default() |= &group.rows & &unread;
             }
         }
+        for row in self.stale() {
+            for gap in self.stale_gaps(row) {
+                by_gap.entry(gap).or_default().insert(row);
+            }
+        }
         by_gap.into_iter().filter(|(_, rows)| !rows.is_empty()).collect()
+    }
+
+    /// Why a stale value is not to be believed: the partitions that its token needs, or that of the whole record.
+    fn stale_gaps(&self, row: u32) -> Vec<Gap> {
+        let mut gaps = self.snapshot.stale_gaps(row);
+        let needs = catalogue::token(self.token).needs;
+        let missing = self.snapshot.missing_of(row).iter();
+        gaps.extend(missing.filter(|(kind, _)| needs.contains(kind)).map(|(_, gap)| gap.clone()));
+        gaps.sort();
+        gaps.dedup();
+        gaps
     }
 
     /// Number of rows that have this value.
@@ -564,8 +662,8 @@ mod tests {
         assert_eq!(open(b"{}".to_vec()), Some(SnapshotError::NotASnapshot));
         let mut bytes = built(synthetic::assets(10, 1)).to_bytes();
         bytes[8] = 9;
-        assert_eq!(open(bytes.clone()), Some(SnapshotError::Version { found: 9, known: 1 }));
-        bytes[8] = 1;
+        assert_eq!(open(bytes.clone()), Some(SnapshotError::Version { found: 9, known: 2 }));
+        bytes[8] = 2;
         bytes.pop();
         assert_eq!(open(bytes), Some(SnapshotError::Damaged("the checksum does not match")));
     }

@@ -95,6 +95,6 @@ pub fn assets(n: usize, seed: u64) -> SnapshotInput {
             kind: Kind::Instances,
             state: PartitionState::Complete,
         }],
-        load_balancers: Vec::new(),
+        ..SnapshotInput::default()
     }
 }

@@ -64,6 +64,16 @@ pub enum SecurityRisk {
     Highest,
 }
 
+/// How long the history of inventories is kept. Whatever it says, the newest snapshot of a connector stays, and so does
+/// every snapshot that a run was made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// Snapshots learned within this time.
+    Age(Duration),
+    /// The newest ones of each connector.
+    Count(NonZeroU32),
+}
+
 /// `workspace { … }`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Workspace {
@@ -83,6 +93,8 @@ pub struct Workspace {
     pub resolvers: Vec<std::net::SocketAddr>,
     /// Mail relay for e-mail channels.
     pub smtp: Option<SecretRef>,
+    /// How long inventory snapshots are kept; 90 days where nothing is said.
+    pub keep_snapshots: Keep,
     /// The block, where one was written.
     pub span: Option<Span>,
 }
@@ -103,6 +115,7 @@ impl Default for Workspace {
             exclude_addresses: Vec::new(),
             resolvers: Vec::new(),
             smtp: None,
+            keep_snapshots: Keep::Age(Duration::from_secs(90 * 24 * 3600)),
             span: None,
         }
     }
@@ -142,6 +155,21 @@ pub enum ConnectorKind {
     },
 }
 
+/// `organization { … }` of an AWS connector. Listing accounts and reading them may need different roles.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Organization {
+    /// Role that may list the accounts, where the connector's own rights do not.
+    pub list_role: Option<String>,
+    /// Name of the role that is assumed in each account.
+    pub read_role: String,
+    /// These accounts only; empty for all.
+    pub accounts: Vec<String>,
+    /// Accounts below these units (`ou-…`) or roots (`r-…`) only; empty for all.
+    pub units: Vec<String>,
+    /// Accounts left out.
+    pub except: Vec<String>,
+}
+
 /// `connector "x" { … }`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Connector {
@@ -163,6 +191,10 @@ pub struct Connector {
     pub sync_every: Duration,
     /// Project number for GCP (query-language.md 10.3).
     pub project_number: Option<String>,
+    /// Profile of the standard AWS files; then no other source of credentials is looked at.
+    pub profile: Option<String>,
+    /// Accounts of an AWS organisation; without it the one account that the rights belong to.
+    pub organization: Option<Organization>,
     /// Where the provider is asked instead of its public endpoints: a proxy, a private endpoint, a test server.
     pub endpoint: Option<Spanned<String>>,
     /// Share of the provider's call quotas that the connector may use, in percent; 1 to 100, default 50.
@@ -416,6 +448,8 @@ pub struct Targets {
     pub on_no_targets: Option<OnNoTargets>,
     /// An older inventory stops the job. Trap T5.
     pub max_inventory_age: Option<Duration>,
+    /// How long a confirmed ownership of an address is believed; 1 min to 24 h. product.md F2.
+    pub lease: Option<Duration>,
     /// Gaps.
     pub on_gap: OnGap,
     /// Failing hooks.

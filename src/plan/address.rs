@@ -293,8 +293,10 @@ fn add(work: &Work<'_>, owner: &Owner, found: Vec<Candidate>, out: &mut Addresse
 
 fn load_balancers<'a>(work: &Work<'a>) -> Vec<Named<'a>> {
     let targets = &work.input.job.targets;
-    let records = work.input.snapshot.load_balancers();
-    let record = |name: &str| records.iter().find(|r| r.name.eq_ignore_ascii_case(name.trim_end_matches('.')));
+    let all = work.input.snapshot.load_balancers().iter().enumerate();
+    let records: Vec<&LoadBalancer> =
+        all.filter(|(i, _)| !work.input.snapshot.is_stale_load_balancer(*i)).map(|(_, l)| l).collect();
+    let record = |name: &str| records.iter().copied().find(|r| r.name.eq_ignore_ascii_case(name.trim_end_matches('.')));
     let mut named: Vec<Named<'a>> = targets
         .load_balancers
         .iter()
@@ -302,7 +304,7 @@ fn load_balancers<'a>(work: &Work<'a>) -> Vec<Named<'a>> {
         .collect();
     if targets.load_balancers_from_connector {
         let connector = &work.input.job.connector.value;
-        for r in records.iter().filter(|r| r.internet_facing && r.active && *r.connector == **connector) {
+        for r in records.iter().copied().filter(|r| r.internet_facing && r.active && *r.connector == **connector) {
             if !named.iter().any(|n| n.name.eq_ignore_ascii_case(&r.name)) {
                 named.push(Named { name: Arc::clone(&r.name), span: targets.span, record: Some(r) });
             }

@@ -170,6 +170,13 @@ impl<'a> Work<'a> {
             .or_else(|| self.include(row))
             .or_else(|| self.exclude(row))
             .or_else(|| self.condition(row))
+            .or_else(|| self.unseen(row))
+    }
+
+    /// An asset that only an earlier reading knows may be gone: nothing is sent to where it was.
+    fn unseen(&self, row: u32) -> Option<Stop> {
+        let gaps = self.input.snapshot.stale_gaps(row);
+        self.input.snapshot.stale_rows().contains(row).then(|| Stop::unsure(gaps, None))
     }
 
     fn one(&self, row: u32, token_id: TokenId) -> Option<String> {

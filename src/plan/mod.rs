@@ -7,6 +7,7 @@ pub mod cost;
 mod funnel;
 mod hash;
 pub mod hook;
+pub mod lease;
 pub mod order;
 #[expect(clippy::module_inception, reason = "the plan is what this room makes, and its name in every sentence")]
 pub mod plan;

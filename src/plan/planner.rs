@@ -294,8 +294,8 @@ fn connector_gaps(input: &PlanInput<'_>, provider: Provider) -> Vec<Gap> {
         Kind::LoadBalancers => input.job.targets.load_balancers_from_connector,
         Kind::Instances | Kind::Interfaces | Kind::Addresses | Kind::InstanceView => true,
     };
-    let own = input.snapshot.partitions().iter().filter(|p| *p.connector == *input.job.connector.value);
-    own.filter(|p| wanted(p.kind) && takes_region(input, provider, &p.region)).filter_map(|p| p.gap()).collect()
+    let own = input.snapshot.partition_gaps().filter(|(p, _)| *p.connector == *input.job.connector.value);
+    own.filter(|(p, _)| wanted(p.kind) && takes_region(input, provider, &p.region)).map(|(_, gap)| gap).collect()
 }
 
 fn profile(input: &PlanInput<'_>) -> Profile {

@@ -166,6 +166,7 @@ fn hosts(plan: &Plan, outcome: &ScanOutcome) -> Vec<HostRecord> {
                 clause: Some(target.warrant().clause.to_string()),
                 first: host.span.map(|s| s.0.to_string()),
                 last: host.span.map(|s| s.1.to_string()),
+                unattributed_since: outcome.unattributed.get(&host.target).map(ToString::to_string),
             })
         })
         .collect()

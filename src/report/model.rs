@@ -127,6 +127,10 @@ pub struct HostRecord {
     pub first: Option<String>,
     /// Last packet, RFC 3339.
     pub last: Option<String>,
+    /// Where the address was lost while it was scanned: the last moment at which it was certainly ours. What was seen
+    /// later may be somebody else's, and is no finding.
+    #[serde(default)]
+    pub unattributed_since: Option<String>,
 }
 
 /// One port.

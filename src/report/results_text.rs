@@ -83,6 +83,12 @@ fn details(results: &Results, out: &mut String) {
         for (key, value) in &host.annotations {
             let _ = writeln!(out, "    {key}: {value}");
         }
+        if let Some(at) = &host.unattributed_since {
+            let _ = writeln!(
+                out,
+                "    the address was lost; last confirmed {at}, what was seen later may be somebody else's"
+            );
+        }
         let counts: Vec<String> = host.counts.iter().map(|(state, n)| format!("{n} {state}")).collect();
         let _ = writeln!(out, "    {}", dash(&counts.join(", ")));
         for port in &host.ports {

@@ -106,7 +106,11 @@ pub struct Answer {
 pub fn membership(loaded: &Loaded, predicate: Option<&Predicate>, moment: &Moment) -> Membership {
     match predicate {
         Some(predicate) => predicate.evaluate(&loaded.snapshot, moment),
-        None => Membership { matched: (0..loaded.snapshot.len()).collect(), cannot_tell: RoaringBitmap::new() },
+        None => {
+            let stale = loaded.snapshot.stale_rows().clone();
+            let all: RoaringBitmap = (0..loaded.snapshot.len()).collect();
+            Membership { matched: all - &stale, cannot_tell: stale }
+        }
     }
 }
 
@@ -135,7 +139,7 @@ pub fn answer(
         .cannot_tell
         .iter()
         .filter_map(|row| {
-            let gaps = predicate.map(|p| p.gaps(snapshot, row, moment)).unwrap_or_default();
+            let gaps = predicate.map_or_else(|| snapshot.stale_gaps(row), |p| p.gaps(snapshot, row, moment));
             Some(Unsure { id: snapshot.asset(row)?.id().to_owned(), gaps })
         })
         .collect();

@@ -1,10 +1,16 @@
 //! The outside world as arguments: clock, resolver, progress, the wish to stop, randomness, limits.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::base::clock::Clock;
 use crate::base::limits::Limits;
 use crate::base::progress::{Progress, Stop};
+use crate::connector::live::Live;
+use crate::connector::live::open::{OpenError, Opening};
+
+/// Makes a live connector; tests put a scripted provider here.
+pub type OpenLive = Arc<dyn Fn(&Opening<'_>) -> Result<Box<dyn Live>, OpenError> + Send + Sync>;
 
 /// What every stage is handed. Tests put their own things here.
 #[derive(Clone)]
@@ -21,6 +27,10 @@ pub struct Env {
     pub seed: u64,
     /// Without it names are not resolved: plans use the inventory's addresses alone.
     pub resolve_names: bool,
+    /// The state folder.
+    pub state: PathBuf,
+    /// How live connectors are opened.
+    pub live: OpenLive,
 }
 
 /// A seed from the operating system's entropy, by way of the hasher that the standard library keys with it.

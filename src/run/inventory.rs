@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -19,7 +20,9 @@ use crate::lang::query::tags::TagMembership;
 use super::env::Env;
 use super::error::{Result, RunError, hint};
 use super::files;
+use super::sync;
 use super::workspace::Workspace;
+use crate::store::Store;
 
 /// An inventory ready to be asked.
 pub struct Loaded {
@@ -67,8 +70,8 @@ impl Loaded {
     }
 }
 
-/// Reads these connectors of the workspace (all of them where none is named) into one snapshot.
-pub fn from_connectors(workspace: &Workspace, names: &[String], now: Timestamp, env: &Env) -> Result<Loaded> {
+/// The connectors of these names, all of them where none is named.
+pub fn choose<'w>(workspace: &'w Workspace, names: &[String]) -> Result<Vec<&'w Connector>> {
     let all = &workspace.program.connectors;
     let chosen: Vec<&Connector> = if names.is_empty() {
         all.iter().collect()
@@ -90,14 +93,91 @@ pub fn from_connectors(workspace: &Workspace, names: &[String], now: Timestamp, 
             workspace.root.display()
         )));
     }
-    let mut inputs = Vec::new();
+    Ok(chosen)
+}
+
+/// The inventory of these connectors (all of them where none is named) as one snapshot: recorded answers are read,
+/// live providers are answered from the history, which is read again where it is older than the connector's
+/// `sync_every` or `max_age`.
+pub fn from_connectors(
+    workspace: &Workspace,
+    names: &[String],
+    max_age: Option<Duration>,
+    now: Timestamp,
+    env: &Env,
+) -> Result<Loaded> {
+    let mut parts = Vec::new();
     let mut notices = Vec::new();
-    for connector in chosen {
-        let (input, found) = read_connector(workspace, connector, now, env)?;
-        inputs.push(input);
+    for connector in choose(workspace, names)? {
+        let (part, found) = match connector.kind {
+            ConnectorKind::File { .. } => {
+                let (input, found) = read_connector(workspace, connector, now, env)?;
+                (Part::Read(Box::new(input)), found)
+            }
+            ConnectorKind::Live(_) => {
+                let age = max_age.map_or(connector.sync_every, |age| age.min(connector.sync_every));
+                let (snapshot, found) = sync::latest(workspace, connector, age, now, env)?;
+                (Part::Stored(Box::new(snapshot)), found)
+            }
+        };
+        parts.push(part);
         notices.extend(found);
     }
-    load(workspace, inputs, notices, now, env)
+    join(workspace, parts, notices, now, env)
+}
+
+/// The inventory of these connectors as it was true at one moment, by what was known at another. product.md F10.
+pub fn as_of(
+    workspace: &Workspace,
+    names: &[String],
+    (true_at, known_at): (Timestamp, Option<Timestamp>),
+    now: Timestamp,
+    env: &Env,
+) -> Result<Loaded> {
+    let store = &mut Store::open(&env.state)?;
+    let mut parts = Vec::new();
+    let mut missing = Vec::new();
+    for connector in choose(workspace, names)? {
+        let name = &connector.name.value;
+        match store.sync_at(name, Some(true_at), known_at)? {
+            Some(sync) => parts.push(Part::Stored(Box::new(store.open_sync(&sync)?))),
+            None => missing.push(format!("`{name}`")),
+        }
+    }
+    if !missing.is_empty() {
+        return Err(RunError::Usage(format!(
+            "there is no snapshot of {} from {true_at} or before; `palisade sync --list` shows those there are",
+            missing.join(", ")
+        )));
+    }
+    join(workspace, parts, Vec::new(), now, env)
+}
+
+/// One connector's part of an inventory.
+enum Part {
+    Read(Box<SnapshotInput>),
+    Stored(Box<Snapshot>),
+}
+
+/// A single stored snapshot is used as it lies; several parts are built into one.
+fn join(
+    workspace: &Workspace,
+    mut parts: Vec<Part>,
+    notices: Vec<Notice>,
+    now: Timestamp,
+    env: &Env,
+) -> Result<Loaded> {
+    if let [Part::Stored(_)] = parts.as_slice()
+        && let Some(Part::Stored(snapshot)) = parts.pop()
+    {
+        let tags = TagMembership::assign(&workspace.program.tags, &snapshot, now);
+        return Ok(Loaded { snapshot: Arc::from(snapshot), tags: Arc::new(tags), notices });
+    }
+    let inputs = parts.into_iter().map(|p| match p {
+        Part::Read(input) => *input,
+        Part::Stored(snapshot) => snapshot.to_input(),
+    });
+    load(workspace, inputs.collect(), notices, now, env)
 }
 
 /// Reads recorded answers named on the command line as a connector called `files`.
@@ -113,7 +193,7 @@ pub fn from_files(workspace: &Workspace, paths: &[PathBuf], now: Timestamp, env:
     load(workspace, vec![input], notices, now, env)
 }
 
-/// One connector's answers.
+/// The recorded answers of a file connector.
 pub fn read_connector(
     workspace: &Workspace,
     connector: &Connector,
@@ -121,11 +201,7 @@ pub fn read_connector(
     env: &Env,
 ) -> Result<(SnapshotInput, Vec<Notice>)> {
     let ConnectorKind::File { path, base } = &connector.kind else {
-        return Err(RunError::Usage(format!(
-            "connector `{}` reads a live provider, which this version cannot do yet; record its answers and use \
-             `provider = file`",
-            connector.name.value
-        )));
+        return Err(RunError::Usage(format!("connector `{}` reads a provider, not files", connector.name.value)));
     };
     let folder = workspace.root.join(base);
     let paths = files::matching(&folder, &path.value).map_err(|source| RunError::File {
@@ -179,7 +255,7 @@ fn load(
 }
 
 /// What building noticed, as a notice.
-fn built(notice: BuildNotice) -> Notice {
+pub(super) fn built(notice: BuildNotice) -> Notice {
     Notice {
         severity: Severity::Warning,
         code: "P0301",

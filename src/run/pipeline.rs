@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::env::Env;
 use super::error::{Result, RunError};
 use super::inventory::{self, Loaded};
+use super::leases;
 use super::talk::{self, Talked};
 use super::workspace::Workspace;
 use crate::base::diagnostic::Diagnostic;
@@ -21,8 +22,10 @@ use crate::report::compile::{self, RunFacts};
 use crate::report::model::Results;
 use crate::report::services;
 use crate::scan::observation::Mode;
-use crate::scan::{LiveExclusions, ScanInput, ScanOutcome, scan};
+use crate::scan::released::release;
+use crate::scan::{LiveExclusions, ScanError, ScanInput, ScanOutcome, scan};
 use crate::script::hook::{HookScript, load};
+use crate::service::evidence::HostEvidence;
 use crate::store::{RunEnd, RunState, Store};
 
 /// A job with everything its plan needs.
@@ -70,7 +73,7 @@ impl<'w> Prepared<'w> {
         env: &Env,
     ) -> Result<Self> {
         let names = [job.connector.value.clone()];
-        let loaded = inventory::from_connectors(workspace, &names, now, env)?;
+        let loaded = inventory::from_connectors(workspace, &names, job.targets.max_inventory_age, now, env)?;
         Ok(Self { workspace, job, loaded, now, hook })
     }
 
@@ -157,6 +160,18 @@ pub fn run(prepared: &Prepared<'_>, plan: &Plan, options: RunOptions<'_>, store:
     if plan.launch != Launch::Ready {
         return not_launched(&facts, plan, store, env);
     }
+    let held = match leases::confirm(prepared, plan, env) {
+        Ok(held) => held,
+        Err(error) => {
+            store.transition(&reference, RunState::Failed, env.clock.now(), &error.to_string())?;
+            return Err(error);
+        }
+    };
+    // Targets without a lease never reach the scan.
+    let without = held.as_ref().map(|h| h.leases.ended(env.clock.now())).unwrap_or_default();
+    let mut left_out = finished.clone();
+    left_out.extend(without.iter().map(|e| e.target));
+    let leases = || held.as_ref().map(|h| Arc::clone(&h.leases));
     let input = ScanInput {
         plan,
         mode: options.mode,
@@ -165,18 +180,32 @@ pub fn run(prepared: &Prepared<'_>, plan: &Plan, options: RunOptions<'_>, store:
         limits: &env.limits,
         progress: env.progress.as_ref(),
         stop: &env.stop,
-        finished: &finished,
+        finished: &left_out,
         exclusions: &LiveExclusions::default(),
         keep: None,
+        leases: leases(),
     };
-    let mut outcome = match scan(&input) {
-        Ok(outcome) => outcome,
+    let seen = leases::keeping(held.as_ref(), env, || {
+        let mut outcome = scan(&input)?;
+        let talked = talk::stage(plan, &mut outcome, &[], leases(), env);
+        Ok::<_, ScanError>((outcome, talked))
+    });
+    let (mut outcome, mut talked) = match seen {
+        Ok(seen) => seen,
         Err(error) => {
             store.transition(&reference, RunState::Failed, env.clock.now(), &error.to_string())?;
             return Err(error.into());
         }
     };
-    let talked = talk::stage(plan, &mut outcome, &[], env)?;
+    if let Some(held) = &held {
+        let ended = held.leases.ended(outcome.finished);
+        release(&mut outcome, &ended, plan.probes.tcp.len() + plan.probes.udp.len());
+        let lost = |h: &HostEvidence| {
+            let of = |target: u32| plan.targets.get(target as usize).is_some_and(|t| t.addr() == h.addr);
+            ended.iter().any(|e| of(e.target))
+        };
+        talked.hosts.iter_mut().filter(|h| lost(h)).for_each(|h| h.unattributed = true);
+    }
     store.save_evidence(&reference, &talked.hosts)?;
     let mut results = compile::results(&facts, plan, Some(&outcome));
     services::fill(&mut results, &talked.hosts);

@@ -1,11 +1,12 @@
 //! The stage after the scan: conversations with open ports, and what they add to the run's outcome.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::env::Env;
-use super::error::Result;
 use crate::base::progress::StopWish;
 use crate::lang::job::Checks;
+use crate::plan::lease::Leases;
 use crate::plan::plan::Plan;
 use crate::scan::ScanOutcome;
 use crate::service::driver::{TalkInput, talk};
@@ -21,13 +22,14 @@ pub struct Talked {
 }
 
 /// Talks to every open port of the outcome. A profile without checks asks nothing.
-pub fn stage(plan: &Plan, outcome: &mut ScanOutcome, asks: &[Ask], env: &Env) -> Result<Talked> {
+pub fn stage(plan: &Plan, outcome: &mut ScanOutcome, asks: &[Ask], leases: Option<Arc<Leases>>, env: &Env) -> Talked {
     if matches!(&plan.profile.checks, Checks::Some(none) if none.is_empty()) {
         outcome.notes.push("no conversations: the profile has no checks".into());
-        return Ok(Talked::default());
+        return Talked::default();
     }
-    let talked = talk(&TalkInput {
+    let talked = match talk(&TalkInput {
         plan,
+        leases,
         hosts: &outcome.hosts,
         asks,
         clock: env.clock.as_ref(),
@@ -35,10 +37,16 @@ pub fn stage(plan: &Plan, outcome: &mut ScanOutcome, asks: &[Ask], env: &Env) ->
         limits: &env.limits,
         progress: env.progress.as_ref(),
         stop: &env.stop,
-    })?;
+    }) {
+        Ok(talked) => talked,
+        Err(error) => {
+            outcome.errors.push(format!("{error}; what the scan saw is kept"));
+            return Talked::default();
+        }
+    };
     outcome.ledger.extend(&talked.ledger);
     outcome.counters.refused += talked.refused;
     outcome.finished = env.clock.now();
     outcome.interrupted |= env.stop.wish() != StopWish::None && !talked.unfinished.is_empty();
-    Ok(Talked { hosts: talked.hosts, unfinished: talked.unfinished.into_iter().collect() })
+    Talked { hosts: talked.hosts, unfinished: talked.unfinished.into_iter().collect() }
 }

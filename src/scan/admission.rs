@@ -3,6 +3,7 @@
 //! plan, and its address comes from the plan's target alone.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -12,6 +13,7 @@ use super::ledger::{Entry, Ledger};
 use super::observation::ProbeKind;
 use super::pace::Pace;
 use crate::base::quantity::Rate;
+use crate::plan::lease::Leases;
 use crate::plan::plan::Plan;
 
 /// The answer to the wish to connect or send.
@@ -36,12 +38,12 @@ pub struct Admission<'a> {
 
 impl<'a> Admission<'a> {
     /// For the targets of a plan.
-    pub fn new(plan: &'a Plan) -> Self {
+    pub fn new(plan: &'a Plan, leases: Option<Arc<Leases>>) -> Self {
         let rate = |r: &Option<Rate>| r.map(|r| r.per_second);
         let profile = &plan.profile;
         Self {
             plan,
-            gate: Gate::new(plan.targets.iter(), plan.exclusions.clone(), Vec::new()),
+            gate: Gate::new(plan.targets.iter(), plan.exclusions.clone(), Vec::new()).with_leases(leases),
             pace: Pace::new(rate(&profile.rate), rate(&profile.per_network), rate(&profile.per_host)),
             ledger: Ledger::default(),
             refused: 0,
@@ -55,10 +57,11 @@ impl<'a> Admission<'a> {
             return Admitted::Refused("no warrant");
         };
         if let Err(refusal) = self.gate.address(addr, now) {
-            self.refused += 1;
+            self.refused += u64::from(!matches!(refusal, Refusal::NoLease(_)));
             return Admitted::Refused(match refusal {
                 Refusal::Expired(_) => "its warrant has expired",
                 Refusal::Excluded(_) => "excluded",
+                Refusal::NoLease(_) => "lease lost",
                 Refusal::NoWarrant(_) | Refusal::Unreadable => "no warrant",
             });
         }

@@ -77,6 +77,8 @@ impl<'a, 'b> Sender<'a, 'b> {
         match refusal {
             Refusal::Excluded(_) => Cut::Excluded,
             Refusal::Expired(_) => Cut::Expired,
+            // An address that is no longer ours is no bug of ours: its probes are dropped.
+            Refusal::NoLease(_) => Cut::NoLease,
             Refusal::NoWarrant(_) | Refusal::Unreadable => {
                 self.outcome.counters.refused += 1;
                 let text = format!("the gate refused a frame: {refusal:?}");

@@ -2,11 +2,13 @@
 //! frames, reads the bytes by itself, and lets nothing pass that has no warrant. Architecture, decision 1.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::quick::ByAddress;
 use crate::base::addr_set::{AddrRange, AddrSet};
+use crate::plan::lease::Leases;
 use crate::plan::target::Target;
 
 /// Why a frame may not leave.
@@ -20,6 +22,8 @@ pub(super) enum Refusal {
     Excluded(IpAddr),
     /// The warrant has run out.
     Expired(IpAddr),
+    /// The address is no longer ours, or nobody has confirmed that it is.
+    NoLease(IpAddr),
 }
 
 /// What a frame that may leave is for.
@@ -39,12 +43,18 @@ pub(super) struct Gate {
     /// Exclusions that came while the scan ran.
     added: Vec<AddrRange>,
     gateways: Vec<IpAddr>,
+    leases: Option<Arc<Leases>>,
 }
 
 impl Gate {
     pub(super) fn new<'a>(targets: impl Iterator<Item = &'a Target>, excluded: AddrSet, gateways: Vec<IpAddr>) -> Self {
         let allowed = targets.map(|t| (t.addr().to_canonical(), t.warrant().expires)).collect();
-        Self { allowed, excluded, added: Vec::new(), gateways }
+        Self { allowed, excluded, added: Vec::new(), gateways, leases: None }
+    }
+
+    /// Asks for a lease too, for every destination.
+    pub(super) fn with_leases(self, leases: Option<Arc<Leases>>) -> Self {
+        Self { leases, ..self }
     }
 
     /// Excludes from now on.
@@ -61,6 +71,7 @@ impl Gate {
         match self.allowed.get(addr) {
             None => Err(Refusal::NoWarrant(addr)),
             Some(expires) if now >= *expires => Err(Refusal::Expired(addr)),
+            Some(_) if self.leases.as_ref().is_some_and(|l| l.check(addr, now).is_err()) => Err(Refusal::NoLease(addr)),
             Some(_) => Ok(Pass::Warrant(addr)),
         }
     }

@@ -28,10 +28,11 @@ pub(super) enum Cut {
     Excluded,
     Expired,
     Refused,
+    NoLease,
 }
 
 impl Cut {
-    pub(super) const ALL: [Self; 4] = [Self::TimeLimit, Self::Excluded, Self::Expired, Self::Refused];
+    pub(super) const ALL: [Self; 5] = [Self::TimeLimit, Self::Excluded, Self::Expired, Self::Refused, Self::NoLease];
 
     /// The words of the report.
     pub(super) const fn describe(self) -> &'static str {
@@ -40,6 +41,7 @@ impl Cut {
             Self::Excluded => "excluded while the scan ran",
             Self::Expired => "its warrant has expired",
             Self::Refused => "the gate refused it",
+            Self::NoLease => "lease lost",
         }
     }
 }

@@ -24,6 +24,7 @@ mod quick;
 mod rates;
 mod raw;
 pub mod recall;
+pub mod released;
 #[cfg(test)]
 mod simulation;
 mod template;
@@ -42,6 +43,7 @@ use crate::base::addr_set::AddrRange;
 use crate::base::clock::Clock;
 use crate::base::limits::Limits;
 use crate::base::progress::{Progress, Stop};
+use crate::plan::lease::Leases;
 use crate::plan::plan::Plan;
 
 pub use self::outcome::{Counters, Coverage, ScanOutcome};
@@ -101,6 +103,8 @@ pub struct ScanInput<'a> {
     pub exclusions: &'a LiveExclusions,
     /// Where checkpoints go; none for a scan that cannot be resumed from one.
     pub keep: Option<&'a dyn Keep>,
+    /// Ownership of the targets, checked before each packet; none for recorded inventories.
+    pub leases: Option<Arc<Leases>>,
 }
 
 /// Why a scan did not start. What goes wrong later is part of its outcome.

@@ -1,6 +1,6 @@
 //! What a scan leaves behind.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -86,6 +86,11 @@ pub struct ScanOutcome {
     pub interrupted: bool,
     /// What went wrong on the way, with everything known kept.
     pub errors: Vec<String>,
+    /// Targets whose address was lost while they were scanned, with the last moment at which it was certainly ours:
+    /// what was seen later may be somebody else's. product.md F2.
+    pub unattributed: BTreeMap<u32, Timestamp>,
+    /// Targets that were not, or not wholly, scanned because nobody confirmed that they are ours.
+    pub without_lease: u32,
 }
 
 impl ScanOutcome {
@@ -107,6 +112,8 @@ impl ScanOutcome {
             whole: false,
             interrupted: false,
             errors: Vec::new(),
+            unattributed: BTreeMap::new(),
+            without_lease: 0,
         }
     }
 

@@ -133,7 +133,8 @@ impl Work<'_, '_> {
         let mut gateways: Vec<IpAddr> = self.targets.iter().filter_map(|(_, r)| r.gateway).collect();
         gateways.sort();
         gateways.dedup();
-        let gate = Gate::new(input.plan.targets.iter(), input.plan.exclusions.clone(), gateways);
+        let gate = Gate::new(input.plan.targets.iter(), input.plan.exclusions.clone(), gateways)
+            .with_leases(input.leases.clone());
         let mut sender = Sender::new(input, gate, outcome);
         let (aims, sources) = self.aims(link, &mut sender);
         let tcp: Vec<u16> = input.plan.probes.tcp.iter().collect();

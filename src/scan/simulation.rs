@@ -101,6 +101,7 @@ impl World {
             finished: &[],
             exclusions: &self.exclusions,
             keep,
+            leases: None,
         };
         let mut outcome = ScanOutcome::new(&input, Mode::Raw);
         let route = Route { interface: 1, source: SOURCE, gateway: Some(GATEWAY), local: false };

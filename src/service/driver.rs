@@ -21,6 +21,7 @@ use crate::base::clock::Clock;
 use crate::base::limits::Limits;
 use crate::base::progress::{Progress, Stop, StopWish};
 use crate::lang::job::{Consent, Protocol};
+use crate::plan::lease::Leases;
 use crate::plan::plan::Plan;
 use crate::scan::admission::{Admission, Admitted};
 use crate::scan::connect::descriptors;
@@ -36,6 +37,8 @@ const LONGEST_SLEEP: Duration = Duration::from_millis(50);
 pub struct TalkInput<'a> {
     /// The plan: targets, exclusions, rates, consent.
     pub plan: &'a Plan,
+    /// Ownership of the targets; none for recorded inventories.
+    pub leases: Option<Arc<Leases>>,
     /// What the scan saw.
     pub hosts: &'a [HostObservation],
     /// What checks want asked beyond the ordinary conversations.
@@ -142,7 +145,7 @@ pub fn talk(input: &TalkInput<'_>) -> Result<TalkOutcome, TalkError> {
     let width = input.limits.sockets_in_flight.min(room).max(1);
     let shared = Shared {
         input,
-        admission: RefCell::new(Admission::new(input.plan)),
+        admission: RefCell::new(Admission::new(input.plan, input.leases.clone())),
         sockets: Semaphore::new(width),
         per_host: input
             .hosts

@@ -8,6 +8,7 @@
 pub mod atomic;
 pub mod evidence;
 mod fresh;
+pub mod history;
 mod ledgers;
 mod mapped;
 
@@ -31,6 +32,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003-evidence.sql"),
+    include_str!("migrations/0004-history.sql"),
 ];
 /// A database up to this size is checked wholly when it is opened.
 const CHECKED_WHOLLY_BYTES: u64 = 16 << 20;

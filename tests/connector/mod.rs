@@ -7,4 +7,5 @@ mod edge;
 mod examples;
 mod gcp;
 mod hostile;
+pub mod live;
 mod pages;

@@ -231,7 +231,7 @@ pub fn inventory(assets: impl IntoIterator<Item = Make>) -> SnapshotInput {
         learned_at: now(),
         assets: assets.into_iter().map(|m| m.0).collect(),
         partitions: vec![partition("us-east-1", PartitionState::Complete)],
-        load_balancers: Vec::new(),
+        ..SnapshotInput::default()
     }
 }
 

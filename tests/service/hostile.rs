@@ -154,6 +154,7 @@ fn held(ports: &[u16], stop: &Stop) -> TalkOutcome {
     let hosts = seen(ports);
     talk(&TalkInput {
         plan: &plan,
+        leases: None,
         hosts: &hosts,
         asks: &[],
         clock: &clock,

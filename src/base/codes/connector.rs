@@ -116,4 +116,17 @@ pub(super) const CODES: &[CodeDoc] = &[
         "more notices",
         "Only the first notices about a file are shown; the rest is counted. Mend the first ones and read again.",
     ),
+    row(
+        "P0369",
+        "a connector could not be read again",
+        "The stored inventory is older than the connector's `sync_every` or the scan's `max_inventory_age`, and reading the provider \
+         again failed. The stored inventory is used, with its age; a scan whose `max_inventory_age` it exceeds is not planned. \
+         `palisade sync CONNECTOR --check` tries each right.",
+    ),
+    row(
+        "P0370",
+        "a provider failed as a whole",
+        "Nothing could be asked: no credentials, a refused role, no such account. What was known stays, marked with its time, and \
+         counts as a gap.",
+    ),
 ];

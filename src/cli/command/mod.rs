@@ -10,6 +10,7 @@ pub mod repl;
 pub mod report;
 pub mod run;
 pub mod scans;
+pub mod sync;
 pub mod why;
 
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ use super::progress::Bars;
 use crate::base::clock::SystemClock;
 use crate::base::limits::Limits;
 use crate::base::progress::{Progress, Silent, Stop};
+use crate::connector::notice::Notice;
 use crate::run::env::Env;
 use crate::run::error::{Result, RunError};
 use crate::run::inventory::{self, Loaded};
@@ -54,6 +56,8 @@ impl Session {
             stop: Arc::new(Stop::default()),
             seed: seed.unwrap_or_else(crate::run::env::random_seed),
             resolve_names: true,
+            state: self.state_folder(),
+            live: Arc::new(crate::connector::live::open::open),
         }
     }
 
@@ -90,9 +94,16 @@ impl Session {
 
     /// The inventory that the options name.
     pub fn inventory(&self, source: &InventoryArgs, workspace: &Workspace, env: &Env) -> Result<(Loaded, Timestamp)> {
-        let now = moment(source.now.as_deref(), env)?;
-        let loaded = if source.inventory.is_empty() {
-            inventory::from_connectors(workspace, &source.connector, now, env)?
+        let as_of = source.as_of.as_deref().map(|t| moment(Some(t), env)).transpose()?;
+        let known_at = source.known_at.as_deref().map(|t| moment(Some(t), env)).transpose()?;
+        let now = match (source.now.as_deref(), as_of) {
+            (None, Some(then)) => then,
+            (now, _) => moment(now, env)?,
+        };
+        let loaded = if let Some(then) = as_of {
+            inventory::as_of(workspace, &source.connector, (then, known_at), now, env)?
+        } else if source.inventory.is_empty() {
+            inventory::from_connectors(workspace, &source.connector, None, now, env)?
         } else {
             inventory::from_files(workspace, &source.inventory, now, env)?
         };
@@ -123,11 +134,16 @@ impl Session {
 
     /// What was wrong with inventory records: the first few, and a count.
     pub fn notices(&self, loaded: &Loaded) {
+        self.notices_of(&loaded.notices);
+    }
+
+    /// The same for any list.
+    pub fn notices_of(&self, notices: &[Notice]) {
         let shown = if self.output.verbose > 0 { usize::MAX } else { 5 };
-        for notice in loaded.notices.iter().take(shown) {
+        for notice in notices.iter().take(shown) {
             self.output.warn(&notice.to_string());
         }
-        if let Some(more) = loaded.notices.len().checked_sub(shown).filter(|n| *n > 0) {
+        if let Some(more) = notices.len().checked_sub(shown).filter(|n| *n > 0) {
             self.output.warn(&format!("{more} more of this kind; -v shows all"));
         }
     }

@@ -111,7 +111,7 @@ pub fn query(session: &Session, args: &QueryArgs) -> Result<Exit> {
                 matched: answer.matched.len(),
                 cannot_tell: answer.cannot_tell.len(),
             },
-            gaps: loaded.snapshot.partitions().iter().filter_map(|p| p.gap()).map(|g| GapRecord::from(&g)).collect(),
+            gaps: loaded.snapshot.partition_gaps().map(|(_, g)| GapRecord::from(&g)).collect(),
         }),
         Format::Jsonl => {
             for row in &answer.matched {

@@ -119,7 +119,7 @@ pub fn run_scan(session: &Session, scan: Option<&str>, options: &Options) -> Res
             session.output.warn(&format!("interrupted; go on with: palisade scans resume {}", ran.reference));
             Exit::Incomplete
         }
-        Some(outcome) if !outcome.errors.is_empty() => Exit::Incomplete,
+        Some(outcome) if !outcome.errors.is_empty() || outcome.without_lease > 0 => Exit::Incomplete,
         Some(_) => exit_of(&plan),
     })
 }

@@ -6,10 +6,15 @@
 //! so that a recorded answer and a live one can never be read differently.
 
 pub mod assemble;
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod budget;
 pub mod caller;
+pub mod guard;
 pub mod http;
+pub mod open;
 pub mod secret;
+pub mod whole;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -99,8 +104,8 @@ pub struct Permission {
     pub refused: Option<String>,
 }
 
-/// A provider that can be asked now. Implementations hold their credentials and call budgets; they never print them.
-pub trait Live {
+/// A provider that can be asked now, also by the thread that keeps leases while a scan runs. Implementations hold their credentials and call budgets; they never print them.
+pub trait Live: Send + Sync {
     /// Reads the inventory. Never fails as a whole in silence: what did not come is a recording with its cause.
     fn fetch(&self, progress: &dyn Progress, stop: &Stop) -> Fetched;
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::Context;
 use super::reader::{Reader, choose, wrong};
+use super::{Context, organization};
 use crate::base::nearest::did_you_mean;
 use crate::base::source::Spanned;
 use crate::inventory::asset::{Module, Provider};
@@ -44,7 +44,12 @@ pub(super) fn lower(block: &Block, context: &mut Context<'_>) -> Option<Connecto
             ConnectorKind::Live(provider)
         }
     };
-    for (key, owner) in [("role", Provider::Aws), ("external_id", Provider::Aws), ("project_number", Provider::Gcp)] {
+    for (key, owner) in [
+        ("role", Provider::Aws),
+        ("profile", Provider::Aws),
+        ("external_id", Provider::Aws),
+        ("project_number", Provider::Gcp),
+    ] {
         let fits = match (&kind, owner) {
             (ConnectorKind::Live(p), owner) => *p == owner,
             (ConnectorKind::File { .. }, owner) => owner == Provider::Gcp,
@@ -55,9 +60,8 @@ pub(super) fn lower(block: &Block, context: &mut Context<'_>) -> Option<Connecto
         }
     }
     let role = reader.text("role", context);
-    if let Some(role) = role.as_ref().filter(|r| !(r.value.starts_with("arn:aws") && r.value.contains(":role/"))) {
-        let help = "a role looks like arn:aws:iam::123456789012:role/name";
-        context.fail::<()>("P0210", format!("`{}` is not the ARN of a role", role.value), role.span, help);
+    if let Some(role) = &role {
+        role_arn(role, context);
     }
     let sync_every = reader.duration("sync_every", context).unwrap_or(Duration::from_secs(4 * 3600));
     if let Some(attr) = reader.attr("sync_every")
@@ -75,12 +79,22 @@ pub(super) fn lower(block: &Block, context: &mut Context<'_>) -> Option<Connecto
         include_micro_nano: reader.boolean("include_micro_nano", context).unwrap_or(false),
         sync_every,
         project_number: reader.text("project_number", context).map(|t| t.value),
+        profile: reader.text("profile", context).map(|t| t.value),
+        organization: organization::lower(&reader, &kind, context),
         endpoint: endpoint(&reader, &kind, context),
         call_budget: call_budget(&reader, context),
         kind,
         span: block.span,
     };
     no_new_errors(before, context).then_some(connector)
+}
+
+/// Says so where a text is not the ARN of a role.
+pub(super) fn role_arn(role: &Spanned<String>, context: &mut Context<'_>) {
+    if !(role.value.starts_with("arn:aws") && role.value.contains(":role/")) {
+        let help = "a role looks like arn:aws:iam::123456789012:role/name";
+        context.fail::<()>("P0210", format!("`{}` is not the ARN of a role", role.value), role.span, help);
+    }
 }
 
 /// The endpoint's form is checked here, what it leads to when it is asked.

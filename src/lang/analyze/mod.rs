@@ -3,6 +3,7 @@
 
 mod connector;
 mod names;
+mod organization;
 mod policy;
 mod profile;
 mod reader;

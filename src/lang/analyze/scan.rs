@@ -1,5 +1,7 @@
 //! `scan "x" { … }` and its targets: guide rules D3 to D11, E1 to E13, G1 to G3.
 
+use std::time::Duration;
+
 use super::Context;
 use super::connector::{MODULES, PROVIDERS, no_new_errors, region};
 use super::reader::{Reader, texts_of, wrong};
@@ -123,6 +125,7 @@ fn no_targets(span: Span) -> Targets {
         exclude_addresses: Vec::new(),
         on_no_targets: None,
         max_inventory_age: None,
+        lease: None,
         on_gap: OnGap::Warn,
         on_hook_error: OnHookError::Exclude,
         ipv6: true,
@@ -179,11 +182,22 @@ fn targets(block: &Block, provider: Option<Provider>, context: &mut Context<'_>)
         exclude_addresses: reader.addresses("exclude_addresses", context).unwrap_or_default(),
         on_no_targets: reader.choice("on_no_targets", &on_no_targets, context),
         max_inventory_age: reader.duration("max_inventory_age", context),
+        lease: lease(&reader, context),
         on_gap: reader.choice("on_gap", &on_gap, context).unwrap_or(OnGap::Warn),
         on_hook_error: reader.choice("on_hook_error", &on_hook_error, context).unwrap_or(OnHookError::Exclude),
         ipv6: reader.boolean("ipv6", context).unwrap_or(true),
         span: block.span,
     }
+}
+
+/// Shorter leases would only ask the provider all the time, longer ones would promise nothing.
+fn lease(reader: &Reader<'_>, context: &mut Context<'_>) -> Option<Duration> {
+    let lease = reader.duration("lease", context)?;
+    if !(Duration::from_secs(60)..=Duration::from_secs(24 * 3600)).contains(&lease) {
+        let span = reader.attr("lease").map_or(reader.block.span, |a| a.value.span);
+        return context.fail("P0210", "`lease` is from 1m to 24h".into(), span, "the default is 15m");
+    }
+    Some(lease)
 }
 
 /// Platform, regions and VPCs as one choice, so that illegal mixes cannot be written down. Guide rules E2, E3.

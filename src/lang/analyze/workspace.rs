@@ -6,8 +6,8 @@ use super::Context;
 use super::connector::secret;
 use super::reader::{Reader, choose, wrong};
 use crate::base::diagnostic::Diagnostic;
-use crate::lang::job::{Feature, Program, SecurityRisk};
-use crate::lang::syntax::ast::{Block, NodeKind};
+use crate::lang::job::{Feature, Keep, Program, SecurityRisk};
+use crate::lang::syntax::ast::{Block, Node, NodeKind};
 
 pub(super) const FEATURES: &[(&str, Feature)] = &[
     ("cloud_perimeter", Feature::CloudPerimeter),
@@ -53,6 +53,18 @@ pub(super) fn lower(block: &Block, program: &mut Program, context: &mut Context<
                 context.fail::<()>("P0210", message, text.span, "write \"192.0.2.53\" or \"192.0.2.53:5353\"");
             }
         }
+    }
+    match reader.node("keep_snapshots") {
+        None => {}
+        Some(Node { kind: NodeKind::Duration(age), .. }) => workspace.keep_snapshots = Keep::Age(*age),
+        Some(Node { kind: NodeKind::Number(n), span, .. }) => match u32::try_from(*n).ok().and_then(NonZeroU32::new) {
+            Some(n) => workspace.keep_snapshots = Keep::Count(n),
+            None => {
+                let help = "write a number from 1 on, or an age such as 90d";
+                context.fail::<()>("P0210", format!("{n} snapshots cannot be kept"), *span, help);
+            }
+        },
+        Some(node) => wrong("keep_snapshots", node, "an age such as 90d, or a number of snapshots", context),
     }
     workspace.smtp = reader.node("smtp").and_then(|n| secret("smtp", n, context));
 }

@@ -18,22 +18,40 @@ pub(super) type Waiting = BTreeMap<Gap, RoaringBitmap>;
 impl Predicate {
     /// All rows at once.
     pub fn evaluate(&self, snapshot: &Snapshot, moment: &Moment<'_>) -> Membership {
-        View { snapshot, moment, row: None }.evaluate(&self.clause)
+        let mut found = View { snapshot, moment, row: None }.evaluate(&self.clause);
+        // An asset that nobody has seen since an earlier reading may be gone: it is never certainly in.
+        let stale = snapshot.stale_rows() & &found.matched;
+        found.matched -= &stale;
+        found.cannot_tell |= stale;
+        found
     }
 
     /// One row, without looking at the others.
     pub fn holds(&self, snapshot: &Snapshot, row: u32, moment: &Moment<'_>) -> Truth {
-        View { snapshot, moment, row: Some(row) }.truth(&self.clause)
+        match (View { snapshot, moment, row: Some(row) }.truth(&self.clause), snapshot.stale_rows().contains(row)) {
+            (Truth::In, true) => Truth::CannotTell,
+            (truth, _) => truth,
+        }
     }
 
     /// What was not read and would be needed to tell about a row; empty where it can be told.
     pub fn gaps(&self, snapshot: &Snapshot, row: u32, moment: &Moment<'_>) -> Vec<Gap> {
-        View { snapshot, moment, row: Some(row) }.waiting(&self.clause).1.into_keys().collect()
+        let (answer, waiting) = View { snapshot, moment, row: Some(row) }.waiting(&self.clause);
+        match answer.of(row) {
+            Truth::In => snapshot.stale_gaps(row),
+            Truth::CannotTell | Truth::Out => waiting.into_keys().collect(),
+        }
     }
 
     /// The rows about which it cannot be told, by what was not read. A row may wait for several gaps.
     pub fn gap_rows(&self, snapshot: &Snapshot, moment: &Moment<'_>) -> Vec<(Gap, RoaringBitmap)> {
-        View { snapshot, moment, row: None }.waiting(&self.clause).1.into_iter().collect()
+        let (answer, mut waiting) = View { snapshot, moment, row: None }.waiting(&self.clause);
+        for row in snapshot.stale_rows() & answer.matched {
+            for gap in snapshot.stale_gaps(row) {
+                waiting.entry(gap).or_default().insert(row);
+            }
+        }
+        waiting.into_iter().collect()
     }
 }
 
@@ -142,15 +160,22 @@ impl View<'_> {
     pub(super) fn rows_with(&self, token: TokenId, codes: &RoaringBitmap) -> RoaringBitmap {
         let column = self.snapshot.column(token);
         match self.row {
-            Some(row) => column.cells(row).any(|c| codes.contains(c.code)).then_some(row).into_iter().collect(),
-            None => column.rows_with(codes),
+            Some(row) => {
+                let has = !column.is_stale(row) && column.cells(row).any(|c| codes.contains(c.code));
+                has.then_some(row).into_iter().collect()
+            }
+            None => column.rows_with(codes) - column.stale(),
         }
     }
 
     pub(super) fn present(&self, token: TokenId) -> RoaringBitmap {
+        let column = self.snapshot.column(token);
         match self.row {
-            Some(row) => self.snapshot.column(token).cells(row).next().map(|_| row).into_iter().collect(),
-            None => self.snapshot.column(token).present(),
+            Some(row) => {
+                let known = column.cells(row).next().filter(|_| !column.is_stale(row));
+                known.map(|_| row).into_iter().collect()
+            }
+            None => column.present() - column.stale(),
         }
     }
 

@@ -101,7 +101,7 @@ fn negated(text: &str) -> String {
 fn facts(test: &TokenTest, snapshot: &Snapshot, row: u32, moment: &Moment) -> Vec<String> {
     let name = catalogue::token(test.token).name;
     let values = seen(snapshot, row, test.token, moment);
-    if !values.is_empty() {
+    if !values.is_empty() && !snapshot.column(test.token).is_stale(row) {
         return vec![format!("{name}: {}", values.join(", "))];
     }
     let gaps = match moment.tags {

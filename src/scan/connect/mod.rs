@@ -111,7 +111,8 @@ impl<'a, 'b> Scanner<'a, 'b> {
         let room = raise_descriptors().map_or(256, |n| n.saturating_sub(SPARE_DESCRIPTORS));
         let width = input.limits.sockets_in_flight.min(room).max(1);
         Self {
-            gate: Gate::new(input.plan.targets.iter(), input.plan.exclusions.clone(), Vec::new()),
+            gate: Gate::new(input.plan.targets.iter(), input.plan.exclusions.clone(), Vec::new())
+                .with_leases(input.leases.clone()),
             pace: Pace::new(rate(&profile.rate), rate(&profile.per_network), rate(&profile.per_host)),
             hosts: vec![Host::default(); input.plan.targets.len()],
             sockets,
@@ -227,10 +228,12 @@ impl<'a, 'b> Scanner<'a, 'b> {
             return None;
         }
         if let Err(refusal) = self.gate.address(addr, self.input.clock.now()) {
-            self.outcome.counters.refused += 1;
+            // An address that is no longer ours is no bug of ours.
+            self.outcome.counters.refused += u64::from(!matches!(refusal, Refusal::NoLease(_)));
             host.cut = Some(match refusal {
                 Refusal::Expired(_) => "its warrant has expired",
                 Refusal::Excluded(_) => "excluded",
+                Refusal::NoLease(_) => "lease lost",
                 Refusal::NoWarrant(_) | Refusal::Unreadable => "no warrant",
             });
             return None;

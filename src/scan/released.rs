@@ -1,0 +1,33 @@
+//! What a scan may say about targets whose lease ended: nothing that it did not see while the address was ours.
+
+use jiff::Timestamp;
+
+use super::observation::{HostObservation, HostState, NotScanned, PortState};
+use super::outcome::ScanOutcome;
+use crate::plan::lease::Ended;
+
+/// Puts the ended leases into the outcome. Probes that were dropped left no answer, so silent ports are not told as
+/// filtered; what was seen stays, marked with the last moment at which the address was certainly ours.
+pub fn release(outcome: &mut ScanOutcome, ended: &[Ended], probes: u32) {
+    for lease in ended {
+        if outcome.hosts.iter().any(|h| h.target == lease.target && was_done(h, lease, probes)) {
+            continue;
+        }
+        outcome.without_lease += 1;
+        outcome.not_scanned.retain(|n| n.target != lease.target);
+        outcome.not_scanned.push(NotScanned { target: lease.target, reason: lease.reason.as_str().into() });
+        let Some(at) = lease.confirmed else { continue };
+        if let Some(host) = outcome.hosts.iter_mut().find(|h| h.target == lease.target) {
+            host.counts.retain(|state, _| matches!(state, PortState::Open | PortState::Closed));
+            outcome.unattributed.insert(lease.target, at);
+        }
+    }
+    outcome.not_scanned.sort_by_key(|n| n.target);
+}
+
+/// Whether a target had its answer, or was found dead, while its address was certainly ours.
+fn was_done(host: &HostObservation, lease: &Ended, probes: u32) -> bool {
+    let last: Option<Timestamp> = host.span.map(|s| s.1);
+    let whole = host.state == HostState::Down || host.counts.values().sum::<u32>() >= probes;
+    whole && last.zip(lease.confirmed).is_some_and(|(last, confirmed)| last <= confirmed)
+}

@@ -1,0 +1,10 @@
+//! Syncs of a scripted cloud: nothing is lost to a failure, history is told by two times, and addresses are let go of
+//! as soon as they are somebody else's.
+
+mod cloud;
+mod flow;
+mod leases;
+#[cfg(feature = "aws")]
+mod moto;
+mod property;
+mod secrets;
