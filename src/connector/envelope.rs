@@ -10,10 +10,13 @@ use crate::connector::gcp::region_of_zone;
 use crate::connector::lenient::{Text, some};
 use crate::connector::notice::Site;
 use crate::connector::shape::{Place, Reading, Rest};
-use crate::inventory::partition::Kind;
+use crate::inventory::partition::{Kind, PartitionState};
 
 /// The envelope's `schema`.
 pub(super) const SCHEMA: &str = "palisade/recording/1";
+
+/// Longest cause kept, in characters.
+const CAUSE: usize = 400;
 
 /// The envelope's members but `body`.
 #[derive(Debug, Default, Deserialize)]
@@ -25,6 +28,29 @@ struct Header<'a> {
     taken_at: Option<Text<'a>>,
     kind: Option<Text<'a>>,
     denied: Option<Vec<Refusal<'a>>>,
+    state: Option<Text<'a>>,
+    cause: Option<Text<'a>>,
+}
+
+impl Header<'_> {
+    /// How the reading of the body's partition went, where the envelope says it; an unknown word is given back.
+    fn state(&self) -> Option<Result<PartitionState, String>> {
+        let cause: Arc<str> = some(self.cause.as_ref()).map_or_else(|| "no cause was recorded".into(), shown_cause);
+        Some(Ok(match some(self.state.as_ref())? {
+            "complete" => PartitionState::Complete,
+            "partial" => PartitionState::Partial { cause },
+            "denied" => PartitionState::Denied { cause },
+            "throttled" => PartitionState::Throttled { cause },
+            "not-asked" => PartitionState::NotAsked,
+            other => return Some(Err(shown(other))),
+        }))
+    }
+}
+
+/// A cause in one line without control characters.
+fn shown_cause(text: &str) -> Arc<str> {
+    let clean: String = text.chars().take(CAUSE).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    clean.into()
 }
 
 /// One thing that the provider refused to tell.
@@ -114,10 +140,40 @@ pub(super) fn read(reading: &mut Reading<'_>, header: &[u8], place: Place<'_>) -
             Err(_) => reading.desk.notices.error("P0359", site, format!("`taken_at` is no time: `{}`", shown(text))),
         }
     }
+    settle(reading, &header, &envelope, site);
     for refusal in header.denied.iter().flatten() {
         refuse(reading, refusal, &envelope, site);
     }
     envelope
+}
+
+/// Takes note of the state that the envelope gives to its partition.
+fn settle(reading: &mut Reading<'_>, header: &Header<'_>, envelope: &Envelope, site: Site<'_>) {
+    let state = match header.state() {
+        None => return,
+        Some(Ok(state)) => state,
+        Some(Err(word)) => {
+            let text = format!("`{word}` is no state; known are complete, partial, denied, throttled, not-asked");
+            reading.desk.notices.error("P0359", site, text);
+            PartitionState::Partial { cause: "of an unknown state".into() }
+        }
+    };
+    let Some(kind) = envelope.kind else {
+        return reading.desk.notices.error("P0359", site, "an envelope with a `state` needs a `kind`");
+    };
+    let account = envelope.account.clone().unwrap_or_default();
+    let region = envelope.region.clone().unwrap_or_default();
+    let (what, cause) = match &state {
+        PartitionState::Complete | PartitionState::NotAsked => ("", "".into()),
+        PartitionState::Partial { cause } => ("were partly read", Arc::clone(cause)),
+        PartitionState::Denied { cause } => ("were refused", Arc::clone(cause)),
+        PartitionState::Throttled { cause } => ("were throttled", Arc::clone(cause)),
+    };
+    let first = reading.desk.coverage.settle(&account, &region, kind, state);
+    if first && !what.is_empty() {
+        let place = format!("account `{}`, region `{}`", shown(&account), shown(&region));
+        reading.desk.notices.warning("P0358", site, format!("{} of {place} {what}: {cause}", kind.as_str()));
+    }
 }
 
 fn refuse(reading: &mut Reading<'_>, refusal: &Refusal<'_>, envelope: &Envelope, site: Site<'_>) {

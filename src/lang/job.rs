@@ -163,6 +163,10 @@ pub struct Connector {
     pub sync_every: Duration,
     /// Project number for GCP (query-language.md 10.3).
     pub project_number: Option<String>,
+    /// Where the provider is asked instead of its public endpoints: a proxy, a private endpoint, a test server.
+    pub endpoint: Option<Spanned<String>>,
+    /// Share of the provider's call quotas that the connector may use, in percent; 1 to 100, default 50.
+    pub call_budget: u8,
     /// The block.
     pub span: Span,
 }

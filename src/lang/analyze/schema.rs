@@ -123,6 +123,8 @@ pub const BLOCKS: &[BlockSchema] = &[
             key("include_micro_nano", "activate the smallest instance types too: true or false").words(BOOL),
             key("sync_every", "time between syncs, 1h to 24h: 4h"),
             key("project_number", "Google project number: \"123456789012\""),
+            key("endpoint", "asks this instead of the provider's public endpoints: \"https://vpce.example.com\""),
+            key("call_budget", "share of the provider's call quotas that syncs may use: 50%"),
         ],
         blocks: &[],
         statements: &[],
