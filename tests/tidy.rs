@@ -50,6 +50,10 @@ const FENCES: &[(&str, &[&str])] = &[
     ("hickory_resolver", &["plan/resolve"]),
     ("memmap2", &["store/mapped.rs"]),
     ("miette", &["cli/", "repl/"]),
+    ("azure_core", &["connector/live/azure_token.rs"]),
+    ("azure_identity", &["connector/live/azure_token.rs"]),
+    ("async_trait", &["connector/live/azure_token.rs"]),
+    ("google_cloud_auth", &["connector/live/gcp_token.rs"]),
     ("serde", &["connector/", "report/", "store/", "run/", "cli/"]),
     ("serde_json", &["connector/", "report/", "store/", "run/", "cli/"]),
 ];

@@ -8,3 +8,4 @@ mod examples;
 mod gcp;
 mod hostile;
 mod pages;
+mod rest;

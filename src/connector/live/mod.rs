@@ -6,10 +6,27 @@
 //! so that a recorded answer and a live one can never be read differently.
 
 pub mod assemble;
+#[cfg(feature = "azure")]
+pub mod azure;
 pub mod budget;
 pub mod caller;
+#[cfg(feature = "gcp")]
+pub mod gcp;
 pub mod http;
 pub mod secret;
+
+#[cfg(feature = "azure")]
+mod azure_confirm;
+#[cfg(feature = "azure")]
+mod azure_graph;
+#[cfg(feature = "azure")]
+pub mod azure_token;
+#[cfg(any(feature = "azure", feature = "gcp"))]
+mod bearer;
+#[cfg(feature = "gcp")]
+mod gcp_token;
+#[cfg(any(feature = "azure", feature = "gcp"))]
+mod refusal;
 
 use std::net::IpAddr;
 use std::sync::Arc;

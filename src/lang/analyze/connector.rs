@@ -77,6 +77,7 @@ pub(super) fn lower(block: &Block, context: &mut Context<'_>) -> Option<Connecto
         project_number: reader.text("project_number", context).map(|t| t.value),
         endpoint: endpoint(&reader, &kind, context),
         call_budget: call_budget(&reader, context),
+        cloud: super::cloud::keys(&reader, &kind, context),
         kind,
         span: block.span,
     };
