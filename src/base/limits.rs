@@ -67,6 +67,12 @@ pub struct Limits {
     pub http_timeout: Duration,
     /// Calls to a provider under way at once, all accounts and regions together.
     pub calls_in_flight: usize,
+    /// Records asked for with one page, where the provider lets us choose; each call has a limit of its own as well.
+    pub records_per_page: u32,
+    /// Throttled answers to one call before its partition is given up.
+    pub throttled_answers: u32,
+    /// Further tries of a call after failures that may pass.
+    pub call_retries: u32,
     /// Pages read of one partition.
     pub pages_per_partition: usize,
     /// One REPL or query line.
@@ -107,6 +113,9 @@ impl Default for Limits {
             http_connect_timeout: Duration::from_secs(10),
             http_timeout: Duration::from_secs(60),
             calls_in_flight: 16,
+            records_per_page: 1_000,
+            throttled_answers: 8,
+            call_retries: 4,
             pages_per_partition: 100_000,
             line_bytes: 1 << 20,
         }

@@ -7,5 +7,6 @@ mod edge;
 mod examples;
 mod gcp;
 mod hostile;
+mod live;
 mod pages;
 mod rest;

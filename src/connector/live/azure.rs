@@ -144,7 +144,7 @@ impl Azure {
                 listing.end = Err(Failure::Failed(format!("more than {} pages", self.limits.pages_per_partition)));
                 break;
             }
-            let terms = Terms { meter: &meter, quota: READS, patience: Patience::READING, stop };
+            let terms = Terms { meter: &meter, quota: READS, patience: Patience::reading(&self.limits), stop };
             match self.get(&url, terms).await {
                 Err(failure) => listing.end = Err(failure),
                 Ok(page) => {

@@ -197,10 +197,11 @@ impl Azure {
         let mut sorted = Sorted::default();
         let mut token: Option<String> = None;
         for _ in 0..self.limits.pages_per_partition {
-            let page = match self.graph_page(query, group, token.as_deref(), (Patience::READING, stop)).await {
-                Ok(page) => page,
-                Err(failure) => return (sorted, Err(failure)),
-            };
+            let page =
+                match self.graph_page(query, group, token.as_deref(), (Patience::reading(&self.limits), stop)).await {
+                    Ok(page) => page,
+                    Err(failure) => return (sorted, Err(failure)),
+                };
             sorted.take(&page, group);
             let end = match page.skip_token.filter(|t| !t.is_empty()) {
                 Some(next) if token.as_ref() == Some(&next) => Err("the next page is the same page".to_owned()),
@@ -230,7 +231,8 @@ impl Azure {
         patience: (Patience, &Stop),
     ) -> Result<Page, Failure> {
         let meter = Self::meter("", "Microsoft.ResourceGraph/resources/read");
-        let mut options = serde_json::json!({ "resultFormat": "objectArray", "$top": ROWS });
+        let mut options =
+            serde_json::json!({ "resultFormat": "objectArray", "$top": ROWS.min(self.limits.records_per_page) });
         if let (Some(token), Some(map)) = (token, options.as_object_mut()) {
             map.insert("$skipToken".to_owned(), token.into());
         }

@@ -83,7 +83,10 @@ pub struct Patience {
 
 impl Patience {
     /// For reading an inventory.
-    pub const READING: Self = Self { throttles: 8, tries: 4, wait: Duration::from_secs(600) };
+    pub fn reading(limits: &Limits) -> Self {
+        Self { throttles: limits.throttled_answers, tries: limits.call_retries, wait: Duration::from_secs(600) }
+    }
+
     /// For confirming an address just before a packet, and for trying a permission.
     pub const BRIEF: Self = Self { throttles: 2, tries: 1, wait: Duration::from_secs(10) };
 }

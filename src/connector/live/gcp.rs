@@ -159,8 +159,8 @@ impl Gcp {
                 break Err(Failure::Failed(format!("more than {} pages", self.limits.pages_per_partition)));
             }
             let next = token.as_deref().map(|t| format!("&pageToken={}", encoded(t))).unwrap_or_default();
-            let rest = format!("&maxResults={RESULTS}{next}");
-            match self.page(project, list, &rest, (Patience::READING, stop)).await {
+            let rest = format!("&maxResults={}{next}", RESULTS.min(self.limits.records_per_page));
+            match self.page(project, list, &rest, (Patience::reading(&self.limits), stop)).await {
                 Err(failure) => break Err(failure),
                 Ok(page) => {
                     pages.push(page.text);

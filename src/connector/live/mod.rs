@@ -6,6 +6,8 @@
 //! so that a recorded answer and a live one can never be read differently.
 
 pub mod assemble;
+#[cfg(feature = "aws")]
+pub mod aws;
 #[cfg(feature = "azure")]
 pub mod azure;
 pub mod budget;

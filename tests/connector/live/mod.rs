@@ -1,0 +1,7 @@
+//! Live connectors against real servers on loopback.
+
+mod aws;
+mod aws_chain;
+mod aws_faults;
+mod moto;
+mod proxy;
