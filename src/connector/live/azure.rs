@@ -5,7 +5,6 @@
 //! The listing of power states is refused aloud, and it names every machine: it is the proof of each subscription.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use crate::base::clock::Clock;
@@ -18,7 +17,7 @@ use crate::connector::live::budget::{Meter, Quota};
 use crate::connector::live::caller::{Caller, Failure, Patience, Terms, spread};
 use crate::connector::live::http::{Method, Request, endpoint};
 use crate::connector::live::refusal::judge;
-use crate::connector::live::secret::resolve;
+use crate::connector::live::secret::Secret;
 use crate::connector::live::{Claim, Fetched, Live, Ownership, Permission, Recording};
 use crate::inventory::partition::{Kind, PartitionState};
 use crate::lang::job::Connector;
@@ -51,6 +50,26 @@ pub struct AzureConfig {
     pub call_budget_percent: u8,
 }
 
+impl AzureConfig {
+    /// As the job file describes it, the rest by the environment; the client secret has been fetched already.
+    pub fn of(connector: &Connector, client_secret: Option<Secret>, variable: impl Fn(&str) -> Option<String>) -> Self {
+        let keys = &connector.cloud;
+        let identity = AzureIdentity {
+            tenant: keys.tenant.clone(),
+            client_id: keys.client_id.clone(),
+            client_secret,
+            authority: keys.authority.clone(),
+            ..AzureIdentity::default()
+        };
+        Self {
+            identity: identity.or_environment(variable),
+            subscriptions: keys.subscriptions.clone(),
+            endpoint: connector.endpoint.as_ref().map(|e| e.value.clone()),
+            call_budget_percent: connector.call_budget,
+        }
+    }
+}
+
 /// A live Azure connector.
 pub struct Azure {
     pub(super) caller: Caller,
@@ -77,33 +96,6 @@ impl Listing {
 }
 
 impl Azure {
-    /// A connector as the job file describes it; secrets are fetched now.
-    pub fn open(
-        connector: &Connector,
-        folder: &Path,
-        limits: &Limits,
-        clock: Arc<dyn Clock>,
-        seed: u64,
-        variable: impl Fn(&str) -> Option<String>,
-    ) -> Result<Self, String> {
-        let keys = &connector.cloud;
-        let secret = keys.client_secret.as_ref().map(|r| resolve(r, folder, limits.http_timeout, &variable));
-        let identity = AzureIdentity {
-            tenant: keys.tenant.clone(),
-            client_id: keys.client_id.clone(),
-            client_secret: secret.transpose().map_err(|e| e.to_string())?,
-            authority: keys.authority.clone(),
-            ..AzureIdentity::default()
-        };
-        let config = AzureConfig {
-            identity: identity.or_environment(variable),
-            subscriptions: keys.subscriptions.clone(),
-            endpoint: connector.endpoint.as_ref().map(|e| e.value.clone()),
-            call_budget_percent: connector.call_budget,
-        };
-        Self::new(config, limits, clock, seed)
-    }
-
     /// A connector of this configuration; nothing is asked yet.
     pub fn new(config: AzureConfig, limits: &Limits, clock: Arc<dyn Clock>, seed: u64) -> Result<Self, String> {
         let base = endpoint(config.endpoint.as_deref().unwrap_or(PUBLIC))?;

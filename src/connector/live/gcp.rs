@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -18,7 +17,7 @@ use crate::connector::live::caller::{Caller, Failure, Patience, Terms, spread};
 use crate::connector::live::gcp_token::GcpIssuer;
 use crate::connector::live::http::{Method, Request, endpoint};
 use crate::connector::live::refusal::judge;
-use crate::connector::live::secret::{Secret, resolve};
+use crate::connector::live::secret::Secret;
 use crate::connector::live::{Claim, Fetched, Live, Ownership, Permission, Recording};
 use crate::inventory::partition::{Kind, PartitionState};
 use crate::lang::job::Connector;
@@ -90,6 +89,18 @@ pub struct GcpConfig {
     pub call_budget_percent: u8,
 }
 
+impl GcpConfig {
+    /// As the job file describes it; the credentials have been fetched already.
+    pub fn of(connector: &Connector, credentials: Option<Secret>) -> Self {
+        Self {
+            projects: connector.cloud.projects.clone(),
+            credentials,
+            endpoint: connector.endpoint.as_ref().map(|e| e.value.clone()),
+            call_budget_percent: connector.call_budget,
+        }
+    }
+}
+
 /// A live connector to Google's cloud.
 pub struct Gcp {
     caller: Caller,
@@ -100,26 +111,6 @@ pub struct Gcp {
 }
 
 impl Gcp {
-    /// A connector as the job file describes it; secrets are fetched now.
-    pub fn open(
-        connector: &Connector,
-        folder: &Path,
-        limits: &Limits,
-        clock: Arc<dyn Clock>,
-        seed: u64,
-        variable: impl Fn(&str) -> Option<String>,
-    ) -> Result<Self, String> {
-        let keys = &connector.cloud;
-        let secret = keys.credentials.as_ref().map(|r| resolve(r, folder, limits.http_timeout, &variable));
-        let config = GcpConfig {
-            projects: keys.projects.clone(),
-            credentials: secret.transpose().map_err(|e| e.to_string())?,
-            endpoint: connector.endpoint.as_ref().map(|e| e.value.clone()),
-            call_budget_percent: connector.call_budget,
-        };
-        Self::new(config, limits, clock, seed)
-    }
-
     /// A connector of this configuration; nothing is asked yet.
     pub fn new(config: GcpConfig, limits: &Limits, clock: Arc<dyn Clock>, seed: u64) -> Result<Self, String> {
         let base = endpoint(config.endpoint.as_deref().unwrap_or(PUBLIC))?;

@@ -46,7 +46,7 @@ pub(super) fn keys(reader: &Reader<'_>, kind: &ConnectorKind, context: &mut Cont
     {
         let help = "say whose secret it is: tenant = \"…\" and client_id = \"…\"";
         let message = "`client_secret` needs `tenant` and `client_id` beside it".into();
-        context.fail::<()>("P0214", message, attr.key.span, help);
+        context.fail::<()>("P0207", message, attr.key.span, help);
     }
     keys
 }

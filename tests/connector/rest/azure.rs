@@ -23,6 +23,11 @@ pub const SECRET: &str = "application-password-of-the-test";
 
 /// A connector that asks the server and nobody else.
 pub fn connector(server: &Server, subscriptions: Option<&[&str]>) -> Azure {
+    limited(server, subscriptions, &Limits::default())
+}
+
+/// The same with other limits.
+pub fn limited(server: &Server, subscriptions: Option<&[&str]>, limits: &Limits) -> Azure {
     let config = AzureConfig {
         identity: AzureIdentity {
             tenant: Some("tenant".into()),
@@ -35,7 +40,7 @@ pub fn connector(server: &Server, subscriptions: Option<&[&str]>) -> Azure {
         endpoint: Some(server.url.clone()),
         call_budget_percent: 100,
     };
-    Azure::new(config, &Limits::default(), Arc::new(SystemClock::default()), 1).unwrap()
+    Azure::new(config, limits, Arc::new(SystemClock::default()), 1).unwrap()
 }
 
 /// A sync as text: assets, load balancers, partitions, notices, then errors and calls.

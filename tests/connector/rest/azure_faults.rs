@@ -1,11 +1,16 @@
 //! Azure: what goes wrong never looks like an empty inventory.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use palisade::base::clock::SystemClock;
+use palisade::base::limits::Limits;
 use palisade::base::progress::{Silent, Stop};
 use palisade::connector::live::Live;
+use palisade::connector::live::azure::{Azure, AzureConfig};
+use palisade::connector::live::azure_token::AzureIdentity;
 
-use super::azure::{A, B, SECRET, connector, id, kind, nic, pip, refused, rows, states, token, views, vm};
+use super::azure::{A, B, SECRET, connector, id, kind, limited, nic, pip, refused, rows, states, token, views, vm};
 use super::server::{Answer, Asked, Server};
 
 /// One machine in subscription A and one in B, unless `fault` has another answer.
@@ -274,4 +279,67 @@ fn a_listing_that_is_none_is_not_an_empty_one() {
         let text = sync(Some(&[A]), move |asked, _| is_states_of(asked, A).then(|| Answer::ok(body)));
         assert!(text.contains("/-/instance-view: partly read: "), "{body}: {text}");
     }
+}
+
+#[test]
+fn throttled_without_end_is_throttled_and_not_empty() {
+    let server = Server::start(|asked, _| {
+        let addresses = is_graph(asked) && kind(asked) == "publicipaddresses";
+        if addresses || is_states_of(asked, A) { Answer::busy() } else { sound(asked) }
+    });
+    let limits = Limits { throttled_answers: 1, ..Limits::default() };
+    let text = states(limited(&server, Some(&[A]), &limits).fetch(&Silent, &Stop::default()));
+    insta::assert_snapshot!(text, @r#"
+    asset web1-0000 web1 in lab/aaaaaaaa-0000-0000-0000-000000000001/westus/instances
+    partition lab/aaaaaaaa-0000-0000-0000-000000000001/-/instances: complete
+    partition lab/aaaaaaaa-0000-0000-0000-000000000001/westus/instances: complete
+    partition lab/aaaaaaaa-0000-0000-0000-000000000001/-/interfaces: complete
+    partition lab/aaaaaaaa-0000-0000-0000-000000000001/westus/interfaces: complete
+    partition lab/aaaaaaaa-0000-0000-0000-000000000001/-/addresses: throttled: RateLimiting: Please slow down.
+    partition lab/aaaaaaaa-0000-0000-0000-000000000001/-/load-balancers: complete
+    partition lab/aaaaaaaa-0000-0000-0000-000000000001/-/instance-view: throttled: RateLimiting: Please slow down.
+    partition lab/aaaaaaaa-0000-0000-0000-000000000001/westus/addresses: throttled: RateLimiting: Please slow down.
+    partition lab/aaaaaaaa-0000-0000-0000-000000000001/westus/instance-view: throttled: RateLimiting: Please slow down.
+    partition lab/aaaaaaaa-0000-0000-0000-000000000001/westus/load-balancers: complete
+    "#);
+}
+
+#[test]
+fn a_wish_to_stop_leaves_what_was_not_asked() {
+    let server = Server::start(|asked, _| sound(asked));
+    let stop = Stop::default();
+    stop.raise();
+    let text = states(connector(&server, Some(&[A])).fetch(&Silent, &stop));
+    assert!(text.contains("/-/instances: not asked\n") && !text.contains(": complete"), "{text}");
+}
+
+#[test]
+fn workload_identity_hands_its_federated_token_to_the_authority() {
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("federated-token");
+    std::fs::write(&file, "federated").unwrap();
+    let server = Server::start(|asked, _| {
+        if asked.target.contains("/oauth2/") {
+            assert!(asked.body.contains("client_assertion=federated"), "{}", asked.body);
+            assert!(!asked.body.contains("client_secret"), "{}", asked.body);
+        }
+        sound(asked)
+    });
+    let environment = |name: &str| match name {
+        "AZURE_TENANT_ID" => Some("tenant".to_owned()),
+        "AZURE_CLIENT_ID" => Some("client".to_owned()),
+        "AZURE_FEDERATED_TOKEN_FILE" => Some(file.display().to_string()),
+        "AZURE_AUTHORITY_HOST" => Some(server.url.clone()),
+        _ => None,
+    };
+    let identity = AzureIdentity::default().or_environment(environment);
+    assert_eq!(identity.way(), "workload identity");
+    let config = AzureConfig {
+        identity,
+        subscriptions: Some(vec![A.to_owned()]),
+        endpoint: Some(server.url.clone()),
+        call_budget_percent: 100,
+    };
+    let azure = Azure::new(config, &Limits::default(), Arc::new(SystemClock::default()), 1).unwrap();
+    let text = states(azure.fetch(&Silent, &Stop::default()));
+    assert!(text.contains("asset web1-0000") && !text.contains("partly"), "{text}");
 }
