@@ -76,6 +76,15 @@ fn everything_broken_is_told_at_once() {
 }
 
 #[test]
+fn keys_of_azure_and_google_connectors() {
+    let text = include_str!("analyze/cloud.pal");
+    let (program, found) = checked(text);
+    let connectors: Vec<String> =
+        program.connectors.iter().map(|c| format!("{}: {:?}\n", c.name.value, c.cloud)).collect();
+    golden("analyze/cloud.txt", &format!("{}{}", connectors.concat(), shown(&found, text)));
+}
+
+#[test]
 fn every_code_about_job_files_is_met() {
     let (_, found) = checked(include_str!("analyze/broken.pal"));
     let missing: Vec<&str> = palisade::base::codes::all()

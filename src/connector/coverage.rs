@@ -138,8 +138,37 @@ impl Coverage {
         std::mem::take(&mut self.list)
     }
 
+    /// A word for a whole account (Azure and Google are asked for all regions at once) holds for each of its regions:
+    /// where it is not `complete`, what was read of them may be less than there is. That all power
+    /// states were read does not say that each machine has one.
+    fn spread_words(&mut self) {
+        let mut wide = Vec::new();
+        for (id, word) in &self.settled {
+            let whole = |p: &&Partition| *word == PartitionState::Complete && p.kind == Kind::InstanceView;
+            if let Some(p) = self.get(*id).filter(|p| p.region.is_empty() && !whole(p)) {
+                wide.push((p.account.clone(), p.kind, word.clone()));
+            }
+        }
+        for (account, kind, word) in wide {
+            let regions = self.index.get(&(kind, account)).into_iter().flatten();
+            let ids: Vec<PartitionId> = regions.filter(|(region, _)| !region.is_empty()).map(|(_, id)| *id).collect();
+            for id in ids {
+                let unread = self.get(id).is_some_and(|p| p.state == PartitionState::NotAsked);
+                match (&word, self.list.get_mut(id.0 as usize)) {
+                    (_, Some(p)) if unread => p.state = word.clone(),
+                    (PartitionState::Partial { cause }, _) => self.partial(id, cause),
+                    (PartitionState::Denied { cause }, _) => self.partial(id, &format!("denied: {cause}")),
+                    (PartitionState::Throttled { cause }, _) => self.partial(id, &format!("throttled: {cause}")),
+                    (PartitionState::NotAsked, _) => self.partial(id, "the account as a whole was not asked"),
+                    (PartitionState::Complete, _) => {}
+                }
+            }
+        }
+    }
+
     /// All partitions, in the order of their ids.
     pub(super) fn into_list(mut self) -> Vec<Partition> {
+        self.spread_words();
         for (id, word) in std::mem::take(&mut self.settled) {
             let Some(p) = self.list.get_mut(id.0 as usize) else { continue };
             match (&p.state, word) {

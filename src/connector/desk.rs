@@ -32,6 +32,8 @@ pub(super) struct Envelope {
     pub(super) region: Option<Arc<str>>,
     /// What the body holds, for a body that cannot say so itself.
     pub(super) kind: Option<Kind>,
+    /// It says how the reading went, so that marks of a next page in the body tell nothing more.
+    pub(super) stated: bool,
 }
 
 /// One page of an answer: what it touched and what was lost of it.

@@ -126,6 +126,7 @@ pub(super) fn read(reading: &mut Reading<'_>, header: &[u8], place: Place<'_>) -
         account: part(header.account.as_ref()),
         region: part(header.region.as_ref()),
         kind: some(header.kind.as_ref()).and_then(kind_by_name),
+        stated: header.state.is_some(),
     };
     if let (Some(word), None) = (some(header.kind.as_ref()), envelope.kind) {
         let text = format!(
@@ -224,7 +225,7 @@ pub(super) fn close_page(reading: &mut Reading<'_>, rest: &Rest, place: Place<'_
         }
     };
     let tokens = [&marks.next_token, &marks.next_marker, &marks.next_link, &marks.next_page_token, &marks.skip_token];
-    let more = tokens.into_iter().any(|t| some(t.as_ref()).is_some());
+    let more = !place.envelope.stated && tokens.into_iter().any(|t| some(t.as_ref()).is_some());
     if !page.kinds.is_empty() || more {
         reading.page_done(more, place, page);
     }

@@ -12,6 +12,7 @@ use crate::base::port_set::PortSet;
 use crate::base::quantity::Rate;
 use crate::base::source::{Span, Spanned};
 use crate::inventory::asset::{Module, Provider};
+use crate::lang::cloud::CloudKeys;
 use crate::lang::policy::Policy;
 use crate::lang::query::predicate::Predicate;
 
@@ -199,6 +200,8 @@ pub struct Connector {
     pub endpoint: Option<Spanned<String>>,
     /// Share of the provider's call quotas that the connector may use, in percent; 1 to 100, default 50.
     pub call_budget: u8,
+    /// What only Azure or Google connectors have.
+    pub cloud: CloudKeys,
     /// The block.
     pub span: Span,
 }

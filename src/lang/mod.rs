@@ -1,6 +1,7 @@
 //! The language: text to AST, typed queries, checked programs, formatter, editor services. Reads no file, no network.
 
 pub mod analyze;
+pub mod cloud;
 pub mod format;
 pub mod ide;
 pub mod job;

@@ -9,3 +9,4 @@ mod gcp;
 mod hostile;
 pub mod live;
 mod pages;
+mod rest;

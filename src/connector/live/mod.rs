@@ -8,13 +8,30 @@
 pub mod assemble;
 #[cfg(feature = "aws")]
 pub mod aws;
+#[cfg(feature = "azure")]
+pub mod azure;
 pub mod budget;
 pub mod caller;
 pub mod guard;
+#[cfg(feature = "gcp")]
+pub mod gcp;
 pub mod http;
 pub mod open;
 pub mod secret;
 pub mod whole;
+
+#[cfg(feature = "azure")]
+mod azure_confirm;
+#[cfg(feature = "azure")]
+mod azure_graph;
+#[cfg(feature = "azure")]
+pub mod azure_token;
+#[cfg(any(feature = "azure", feature = "gcp"))]
+mod bearer;
+#[cfg(feature = "gcp")]
+mod gcp_token;
+#[cfg(any(feature = "azure", feature = "gcp"))]
+mod refusal;
 
 use std::net::IpAddr;
 use std::sync::Arc;

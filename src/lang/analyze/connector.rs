@@ -83,6 +83,7 @@ pub(super) fn lower(block: &Block, context: &mut Context<'_>) -> Option<Connecto
         organization: organization::lower(&reader, &kind, context),
         endpoint: endpoint(&reader, &kind, context),
         call_budget: call_budget(&reader, context),
+        cloud: super::cloud::keys(&reader, &kind, context),
         kind,
         span: block.span,
     };

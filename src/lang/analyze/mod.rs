@@ -1,6 +1,7 @@
 //! From trees to a checked program: names collected first, then one lowering a block kind. A broken block never hides
 //! the next: everything that is sound is in the program, everything else is told.
 
+mod cloud;
 mod connector;
 mod names;
 mod organization;

@@ -126,6 +126,17 @@ pub const BLOCKS: &[BlockSchema] = &[
             key("sync_every", "time between syncs, 1h to 24h: 4h"),
             key("project_number", "Google project number: \"123456789012\""),
             key("endpoint", "asks this instead of the provider's public endpoints: \"https://vpce.example.com\""),
+            key("tenant", "Azure directory id or domain: \"example.onmicrosoft.com\""),
+            key("client_id", "Azure application, or user-assigned managed identity, by id"),
+            key("client_secret", "the Azure application's secret, by reference: env(\"AZURE_SECRET\")").words(SECRET),
+            key(
+                "subscriptions",
+                "all that the Azure identity sees, or ids: [\"11111111-2222-3333-4444-555555555555\"]",
+            )
+            .words(&["all"]),
+            key("authority", "where Azure tokens come from: \"https://login.microsoftonline.us\""),
+            key("projects", "Google projects to read, by id: [\"my-project\"]"),
+            key("credentials", "a Google key or federation file, by reference: file(\"key.json\")").words(SECRET),
             key("call_budget", "share of the provider's call quotas that syncs may use: 50%"),
         ],
         blocks: &["organization"],
