@@ -146,14 +146,14 @@ impl Budget {
         step / 2 + jitter(&mut state.1, step / 2)
     }
 
-    /// Calls made so far, by account and API.
+    /// Calls made since this was last asked, by account and API.
     pub fn usage(&self) -> Vec<Usage> {
-        let state = self.state.lock().unwrap_or_else(|e| e.into_inner());
+        let mut state = self.state.lock().unwrap_or_else(|e| e.into_inner());
         let mut all: BTreeMap<(Arc<str>, Arc<str>), (u64, u64)> = BTreeMap::new();
-        for (meter, bucket) in &state.0 {
+        for (meter, bucket) in &mut state.0 {
             let sum = all.entry((Arc::clone(&meter.account), Arc::clone(&meter.call))).or_default();
-            sum.0 += bucket.calls;
-            sum.1 += bucket.throttled;
+            sum.0 += std::mem::take(&mut bucket.calls);
+            sum.1 += std::mem::take(&mut bucket.throttled);
         }
         let usage = all.into_iter().filter(|(_, (calls, _))| *calls > 0);
         usage.map(|((account, call), (calls, throttled))| Usage { account, call, calls, throttled }).collect()
@@ -220,5 +220,6 @@ mod tests {
         assert!(asked >= Duration::from_secs(9) && asked <= Duration::from_millis(9_500));
         let usage = budget.usage();
         assert_eq!((usage[0].calls, usage[0].throttled), (2, 4), "regions add up");
+        assert_eq!(budget.usage(), [], "and are told once");
     }
 }

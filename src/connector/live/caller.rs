@@ -148,7 +148,7 @@ impl Caller {
         &self.http
     }
 
-    /// Calls made so far.
+    /// Calls made since this was last asked.
     pub fn usage(&self) -> Vec<Usage> {
         self.budget.usage()
     }

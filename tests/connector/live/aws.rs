@@ -217,6 +217,13 @@ fn accounts_of_an_organisation() {
     assert_eq!(read(Organization { units: vec![unit], ..base }), two, "a unit and the unit below it");
 }
 
+/// Leases are kept by a thread of their own while others read.
+#[test]
+fn a_connector_may_be_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<palisade::connector::live::aws::Aws>();
+}
+
 #[test]
 fn rights_are_tried_one_by_one() {
     let Some(moto) = moto("rights_are_tried_one_by_one") else { return };

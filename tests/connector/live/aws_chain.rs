@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use palisade::base::limits::Limits;
 use palisade::base::progress::{Silent, Stop};
@@ -53,6 +53,19 @@ fn provider() -> Proxy {
     })
 }
 
+/// Runs the child with these variables and no others. Metadata services are off, unless a variable says otherwise.
+fn in_its_own_process(stub: &Proxy, more: &[(&str, &str)]) -> Output {
+    let mut variables = BTreeMap::from([("AWS_EC2_METADATA_DISABLED", "true"), ("PATH", "/usr/bin:/bin")]);
+    variables.extend(more.iter().copied());
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "connector::live::aws_chain::in_a_process_of_its_own", "--nocapture"])
+        .env_clear()
+        .envs(&variables)
+        .env(ENDPOINT, &stub.endpoint)
+        .output()
+        .unwrap()
+}
+
 #[test]
 fn the_chain_finds_credentials_where_the_standard_tools_do() {
     let stub = provider();
@@ -90,17 +103,7 @@ fn the_chain_finds_credentials_where_the_standard_tools_do() {
     ];
     for (name, more, key) in cases {
         let before = stub.asks().len();
-        let mut variables: BTreeMap<&str, &str> =
-            BTreeMap::from([("AWS_EC2_METADATA_DISABLED", "true"), ("PATH", "/usr/bin:/bin")]);
-        variables.extend(files);
-        variables.extend(more);
-        let child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "connector::live::aws_chain::in_a_process_of_its_own", "--nocapture"])
-            .env_clear()
-            .envs(&variables)
-            .env(ENDPOINT, &stub.endpoint)
-            .output()
-            .unwrap();
+        let child = in_its_own_process(&stub, &[&files[..], &more].concat());
         let said = String::from_utf8_lossy(&child.stdout);
         assert!(child.status.success(), "{name}: {said}");
         let asks = stub.asks()[before..].to_vec();
@@ -111,5 +114,50 @@ fn the_chain_finds_credentials_where_the_standard_tools_do() {
         }
         assert!(!signed.is_empty(), "{name}: {said}");
         assert!(signed.iter().all(|head| head.contains(&format!("Credential={key}/"))), "{name}: {signed:?}");
+    }
+}
+
+/// Single sign-on and web identity speak HTTPS to Amazon's own hosts: here only as far as a proxy, which sees the host
+/// and refuses. No name is looked up and nothing leaves the machine.
+#[test]
+fn sign_on_and_web_identity_ask_their_hosts_through_the_proxy() {
+    let stub = provider();
+    let dir = TempDir::new("sign-on");
+    let file = |name: &str, text: &str| {
+        let path = dir.0.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let config = file(
+        "config",
+        "[profile corp]\nsso_session = corp\nsso_account_id = 111122223333\nsso_role_name = reader\n\
+         [sso-session corp]\nsso_region = us-east-1\nsso_start_url = https://example.awsapps.com/start\n",
+    );
+    // Named by the SHA-1 of the session's name.
+    file(
+        ".aws/sso/cache/ee0bfd2552fbd840c02cc48b6e823320543c450f.json",
+        "{\"accessToken\":\"sign-on-token\",\"expiresAt\":\"2099-01-01T00:00:00Z\",\"region\":\"us-east-1\",\
+         \"startUrl\":\"https://example.awsapps.com/start\"}",
+    );
+    let token = file("token", "identity-token");
+    let home = dir.0.display().to_string();
+    let common = [("HTTPS_PROXY", stub.endpoint.as_str()), ("HOME", &home), ("AWS_CONFIG_FILE", &config)];
+    let identity = [
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", token.as_str()),
+        ("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/pod"),
+        ("AWS_REGION", "eu-west-1"),
+    ];
+    for (more, host) in [
+        (&[(PROFILE, "corp")][..], "portal.sso.us-east-1.amazonaws.com:443"),
+        (&identity[..], "sts.eu-west-1.amazonaws.com:443"),
+    ] {
+        let before = stub.asks().len();
+        let child = in_its_own_process(&stub, &[&common[..], more].concat());
+        let said = String::from_utf8_lossy(&child.stdout);
+        assert!(child.status.success() && said.contains("no credentials: "), "{said}");
+        assert!(!said.contains("sign-on-token") && !said.contains("identity-token"), "{said}");
+        let hosts: Vec<String> = stub.asks()[before..].iter().map(|a| format!("{} {}", a.method, a.path)).collect();
+        assert!(!hosts.is_empty() && hosts.iter().all(|h| *h == format!("CONNECT {host}")), "{hosts:?}\n{said}");
     }
 }

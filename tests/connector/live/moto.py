@@ -3,6 +3,7 @@
 usage: moto.py fill ENDPOINT ACCOUNT[,ACCOUNT…] REGION[,REGION…] PLAIN
        moto.py view ENDPOINT ACCOUNT[,ACCOUNT…] REGION[,REGION…]
        moto.py many ENDPOINT ACCOUNT REGION[,REGION…] INSTANCES
+       moto.py loop ENDPOINT ACCOUNT REGION[,REGION…]
        moto.py move ENDPOINT ACCOUNT REGION ADDRESS INSTANCE
        moto.py organize ENDPOINT
 
@@ -13,6 +14,7 @@ assets as maps of palisade's tokens to sorted values, load balancers, and the ac
 import ipaddress
 import json
 import sys
+import time
 
 import boto3
 
@@ -112,6 +114,32 @@ def move(account, region, address, instance):
     ec2.disassociate_address(AssociationId=found["AssociationId"])
     if instance != "-":
         ec2.associate_address(AllocationId=found["AllocationId"], InstanceId=instance)
+
+
+def loop(account, regions):
+    """The plain loop that people write: region after region, call after call."""
+    calls, records, began = 0, 0, time.monotonic()
+
+    def count(**_):
+        nonlocal calls
+        calls += 1
+
+    for region in regions:
+        for service, operation, key in (
+            ("ec2", "describe_instances", "Reservations"),
+            ("ec2", "describe_network_interfaces", "NetworkInterfaces"),
+            ("ec2", "describe_addresses", "Addresses"),
+            ("elbv2", "describe_load_balancers", "LoadBalancers"),
+            ("elb", "describe_load_balancers", "LoadBalancerDescriptions"),
+        ):
+            at = client(service, account, region)
+            at.meta.events.register("before-send", count)
+            if at.can_paginate(operation):
+                found = pages(at.get_paginator(operation), key)
+            else:
+                found = getattr(at, operation)()[key]
+            records += sum(len(r["Instances"]) for r in found) if key == "Reservations" else 0
+    return {"calls": calls, "instances": records, "seconds": round(time.monotonic() - began, 2)}
 
 
 def pages(call, key, **kwargs):
@@ -214,6 +242,8 @@ def main():
         json.dump(out, sys.stdout)
     elif what == "many":
         many(accounts[0], regions, int(sys.argv[5]))
+    elif what == "loop":
+        json.dump(loop(accounts[0], regions), sys.stdout)
     elif what == "move":
         move(accounts[0], regions[0], sys.argv[5], sys.argv[6])
     elif what == "organize":

@@ -78,8 +78,13 @@ impl Moto {
 
     /// Runs the script; what it prints.
     pub fn script(&self, what: &str, args: &[&str]) -> serde_json::Value {
+        self.script_at(&self.endpoint, what, args)
+    }
+
+    /// The same, with something between it and the server.
+    pub fn script_at(&self, endpoint: &str, what: &str, args: &[&str]) -> serde_json::Value {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/connector/live/moto.py");
-        let out = Command::new(&self.python).arg(script).args([what, &self.endpoint]).args(args).output().unwrap();
+        let out = Command::new(&self.python).arg(script).args([what, endpoint]).args(args).output().unwrap();
         assert!(out.status.success(), "{what}: {}", String::from_utf8_lossy(&out.stderr));
         if out.stdout.is_empty() { serde_json::Value::Null } else { serde_json::from_slice(&out.stdout).unwrap() }
     }

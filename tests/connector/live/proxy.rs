@@ -31,6 +31,8 @@ impl Ask {
 pub enum Act {
     /// Passed on.
     Pass,
+    /// Passed on the first time, then answered from memory after so many milliseconds: the server's own time is left out.
+    Replay(u64),
     /// Answered here: status and body.
     Reply(u16, String),
     /// As a reply, with further header lines.
@@ -41,6 +43,7 @@ pub enum Act {
     Cut,
 }
 
+type Memory = Mutex<HashMap<String, (u16, Vec<u8>)>>;
 type Judge = dyn Fn(&Ask) -> Act + Send + Sync;
 
 pub struct Proxy {
@@ -57,12 +60,14 @@ impl Proxy {
         assert!(behind.is_empty() || behind.starts_with("127.0.0.1:"), "{behind}");
         let asks = Arc::new(Mutex::new(Vec::new()));
         let (log, judge, keys) = (Arc::clone(&asks), Arc::new(judge), Arc::new(Mutex::new(HashMap::new())));
+        let memory: Arc<Memory> = Arc::default();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let (behind, log, judge, keys) =
                     (behind.clone(), Arc::clone(&log), Arc::clone(&judge), Arc::clone(&keys));
+                let memory = Arc::clone(&memory);
                 // A connection that breaks is the other side's affair.
-                std::thread::spawn(move || drop(serve(stream.unwrap(), &behind, &log, &*judge, &keys)));
+                std::thread::spawn(move || drop(serve(stream.unwrap(), &behind, &log, &*judge, &keys, &memory)));
             }
         });
         Self { endpoint, asks }
@@ -99,6 +104,7 @@ fn serve(
     log: &Mutex<Vec<Ask>>,
     judge: &Judge,
     keys: &Mutex<HashMap<String, String>>,
+    memory: &Memory,
 ) -> std::io::Result<()> {
     let mut out = stream.try_clone()?;
     let mut stream = BufReader::new(stream);
@@ -128,6 +134,18 @@ fn serve(
         let (status, body, more, cut) = match judge(&ask) {
             Act::Reply(status, body) => (status, body.into_bytes(), "", false),
             Act::With(status, body, more) => (status, body.into_bytes(), more, false),
+            Act::Replay(delay_ms) => {
+                let page = between(&ask.body, "NextToken=", '&');
+                let version = between(&ask.body, "Version=", '&');
+                let key = format!("{} {version} {} {page}", ask.action, ask.region);
+                let known = memory.lock().unwrap().get(&key).cloned();
+                let (status, answer) = match known {
+                    Some(known) => known,
+                    None => memory.lock().unwrap().entry(key).or_insert(forward(behind, &head, &body)?).clone(),
+                };
+                std::thread::sleep(std::time::Duration::from_millis(delay_ms));
+                (status, answer, "", false)
+            }
             act => {
                 let (status, answer) = forward(behind, &head, &body)?;
                 match act {
