@@ -54,7 +54,16 @@ const FENCES: &[(&str, &[&str])] = &[
     ("reqwest", &["connector/live/"]),
     ("zeroize", &["connector/live/secret.rs"]),
     ("hickory_resolver", &["plan/resolve"]),
-    ("rustls", &["connector/live/http.rs", "service/session.rs", "service/channel.rs", "service/driver.rs", "service/certificate.rs"]),
+    (
+        "rustls",
+        &[
+            "connector/live/http.rs",
+            "service/session.rs",
+            "service/channel.rs",
+            "service/driver.rs",
+            "service/certificate.rs",
+        ],
+    ),
     ("tokio_rustls", &["service/channel.rs"]),
     ("tls_parser", &["service/tls"]),
     ("x509_parser", &["service/certificate.rs"]),

@@ -12,9 +12,9 @@ pub mod aws;
 pub mod azure;
 pub mod budget;
 pub mod caller;
-pub mod guard;
 #[cfg(feature = "gcp")]
 pub mod gcp;
+pub mod guard;
 pub mod http;
 pub mod open;
 pub mod secret;

@@ -6,6 +6,10 @@ use std::sync::Arc;
 use super::Live;
 #[cfg(feature = "aws")]
 use super::aws::{Aws, AwsSpec};
+#[cfg(feature = "azure")]
+use super::azure::{Azure, AzureConfig};
+#[cfg(feature = "gcp")]
+use super::gcp::{Gcp, GcpConfig};
 use super::guard::Guarded;
 use super::secret::{Secret, resolve};
 use crate::base::clock::Clock;
@@ -58,6 +62,10 @@ pub enum OpenError {
 pub struct Secrets {
     /// AWS external id.
     pub external_id: Option<Secret>,
+    /// Azure application secret.
+    pub client_secret: Option<Secret>,
+    /// Google credentials.
+    pub credentials: Option<Secret>,
 }
 
 impl Secrets {
@@ -68,11 +76,17 @@ impl Secrets {
             resolve(reference, opening.root, opening.limits.http_timeout, variable)
                 .map_err(|e| OpenError::Failed { connector: opening.connector.name.value.clone(), why: e.to_string() })
         };
-        Ok(Self { external_id: opening.connector.external_id.as_ref().map(fetch).transpose()? })
+        let block = opening.connector;
+        let secret = |reference: &Option<SecretRef>| reference.as_ref().map(fetch).transpose();
+        Ok(Self {
+            external_id: secret(&block.external_id)?,
+            client_secret: secret(&block.cloud.client_secret)?,
+            credentials: secret(&block.cloud.credentials)?,
+        })
     }
 
     fn all(&self) -> Vec<Secret> {
-        self.external_id.iter().cloned().collect()
+        [&self.external_id, &self.client_secret, &self.credentials].into_iter().flatten().cloned().collect()
     }
 }
 
@@ -82,23 +96,40 @@ pub fn open(opening: &Opening<'_>) -> Result<Box<dyn Live>, OpenError> {
     let ConnectorKind::Live(provider) = &opening.connector.kind else {
         return Err(OpenError::NotLive(opening.connector.name.value.clone()));
     };
-    let secrets = Secrets::of(opening)?;
-    let live = provider_of(*provider, opening, &secrets)?;
+    let mut secrets = Secrets::of(opening)?;
+    let live = provider_of(*provider, opening, &mut secrets)?;
     Ok(Box::new(Guarded::new(live, secrets.all())))
 }
 
-/// One arm a provider.
-#[cfg_attr(not(feature = "aws"), expect(unused_variables, reason = "only AWS has secrets in its block"))]
-fn provider_of(provider: Provider, opening: &Opening<'_>, secrets: &Secrets) -> Result<Box<dyn Live>, OpenError> {
-    let connector = || opening.connector.name.value.clone();
-    match provider {
+/// One arm a provider. A secret that it finds by itself joins the others, so that it stays out of what is said back.
+#[cfg_attr(
+    not(any(feature = "aws", feature = "azure", feature = "gcp")),
+    expect(unused_variables, reason = "without a provider there is nothing to open")
+)]
+fn provider_of(provider: Provider, opening: &Opening<'_>, secrets: &mut Secrets) -> Result<Box<dyn Live>, OpenError> {
+    let (block, limits, seed) = (opening.connector, opening.limits, opening.seed);
+    let clock = Arc::clone(&opening.clock);
+    let made: Result<Box<dyn Live>, String> = match provider {
         #[cfg(feature = "aws")]
         Provider::Aws => {
-            let spec = AwsSpec::of(opening.connector, secrets.external_id.clone(), opening.seed);
-            let made = Aws::new(spec, opening.limits, Arc::clone(&opening.clock));
-            made.map(|aws| Box::new(aws) as Box<dyn Live>)
-                .map_err(|why| OpenError::Failed { connector: connector(), why })
+            let spec = AwsSpec::of(block, secrets.external_id.clone(), seed);
+            Aws::new(spec, limits, clock).map(|aws| Box::new(aws) as Box<dyn Live>)
         }
-        other => Err(OpenError::NotBuiltIn { connector: connector(), provider: other.as_str() }),
-    }
+        #[cfg(feature = "azure")]
+        Provider::Azure => {
+            let config = AzureConfig::of(block, secrets.client_secret.clone(), |name| std::env::var(name).ok());
+            secrets.client_secret.clone_from(&config.identity.client_secret);
+            Azure::new(config, limits, clock, seed).map(|azure| Box::new(azure) as Box<dyn Live>)
+        }
+        #[cfg(feature = "gcp")]
+        Provider::Gcp => {
+            let config = GcpConfig::of(block, secrets.credentials.clone());
+            Gcp::new(config, limits, clock, seed).map(|gcp| Box::new(gcp) as Box<dyn Live>)
+        }
+        #[cfg(not(all(feature = "aws", feature = "azure", feature = "gcp")))]
+        other => {
+            return Err(OpenError::NotBuiltIn { connector: block.name.value.clone(), provider: other.as_str() });
+        }
+    };
+    made.map_err(|why| OpenError::Failed { connector: block.name.value.clone(), why })
 }
