@@ -1,4 +1,5 @@
 //! What the connector reads of moto, beside what boto3 reads of it.
+#![cfg(feature = "aws")]
 
 use std::collections::{BTreeMap, BTreeSet};
 

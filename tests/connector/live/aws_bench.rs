@@ -1,4 +1,5 @@
 //! Time and calls of a sync beside those of a plain boto3 loop. Runs only where `scripts/bench-aws.sh` asks for it.
+#![cfg(feature = "aws")]
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;

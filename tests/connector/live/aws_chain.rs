@@ -1,5 +1,6 @@
 //! Where credentials come from. The chain reads the environment, so each case runs in a process of its own: this
 //! test program again, with one test chosen.
+#![cfg(feature = "aws")]
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,5 @@
 //! The provider refuses, throttles, breaks off and lies: exactly what was not read is a gap, and nothing is dropped.
+#![cfg(feature = "aws")]
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

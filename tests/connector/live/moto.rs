@@ -1,4 +1,5 @@
 //! A real moto server on loopback, filled and looked at through boto3 by `moto.py`.
+#![cfg(feature = "aws")]
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};

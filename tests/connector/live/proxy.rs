@@ -1,4 +1,5 @@
 //! A small HTTP server between a connector and moto: passes calls on, refuses, throttles, cuts and mangles answers.
+#![cfg(feature = "aws")]
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
