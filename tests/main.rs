@@ -14,6 +14,7 @@ mod connector;
 mod golden;
 mod ide;
 mod lab;
+mod lab_life;
 mod plan;
 mod query;
 mod report;

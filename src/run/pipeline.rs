@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::env::Env;
 use super::error::{Result, RunError};
 use super::inventory::{self, Loaded};
+use super::watch::Watch;
 use super::workspace::Workspace;
 use crate::base::diagnostic::Diagnostic;
 use crate::base::source::{FileId, SourceMap};
@@ -21,6 +22,7 @@ use crate::report::model::Results;
 use crate::scan::observation::Mode;
 use crate::scan::{LiveExclusions, ScanInput, ScanOutcome, scan};
 use crate::script::hook::{HookScript, load};
+use crate::store::run_folder::Request;
 use crate::store::{RunEnd, RunState, Store};
 
 /// A job with everything its plan needs.
@@ -154,6 +156,16 @@ pub fn run(prepared: &Prepared<'_>, plan: &Plan, options: RunOptions<'_>, store:
     if plan.launch != Launch::Ready {
         return not_launched(&facts, plan, store, env);
     }
+    let folder = store.run_folder(&reference);
+    if options.resume.is_some() {
+        folder.request(Request::Resume).map_err(|source| RunError::File {
+            action: "write",
+            path: "the run's control file".into(),
+            source,
+        })?;
+    }
+    let exclusions = LiveExclusions::default();
+    let watch = Watch::new(&folder, &env.stop, &exclusions);
     let input = ScanInput {
         plan,
         mode: options.mode,
@@ -163,27 +175,46 @@ pub fn run(prepared: &Prepared<'_>, plan: &Plan, options: RunOptions<'_>, store:
         progress: env.progress.as_ref(),
         stop: &env.stop,
         finished: &finished,
-        exclusions: &LiveExclusions::default(),
-        keep: None,
+        exclusions: &exclusions,
+        keep: Some(&folder),
     };
-    let outcome = match scan(&input) {
-        Ok(outcome) => outcome,
+    let (scanned, asked) = std::thread::scope(|scope| {
+        scope.spawn(|| watch.run());
+        let scanned = scan(&input);
+        (scanned, watch.end())
+    });
+    let outcome = match scanned {
+        Ok(mut outcome) => {
+            outcome.errors.extend(folder.settle());
+            outcome
+        }
         Err(error) => {
             store.transition(&reference, RunState::Failed, env.clock.now(), &error.to_string())?;
             return Err(error.into());
         }
     };
     let mut results = compile::results(&facts, plan, Some(&outcome));
-    if options.resume.is_some() {
+    if options.resume.is_some() && !outcome.whole {
         take_over(&mut results, store.document(&reference)?, &finished, plan);
     }
-    let (state, why) =
-        if outcome.interrupted { (RunState::Interrupted, "stopped by the user") } else { (RunState::Finished, "done") };
+    let (state, why) = match asked {
+        _ if !outcome.interrupted => (RunState::Finished, "done"),
+        Some(Request::Pause) => (RunState::Paused, "paused by the user"),
+        Some(Request::Cancel) => (RunState::Cancelled, "cancelled by the user"),
+        _ => (RunState::Interrupted, "stopped by the user"),
+    };
     let document =
         serde_json::to_string(&results).map_err(|e| RunError::Usage(format!("cannot write results: {e}")))?;
     let done = finished_now(plan, &outcome);
-    let end = RunEnd { document: &document, ledger: Some(&outcome.ledger), finished_targets: &done, why };
+    if outcome.whole {
+        store.replace_ledger(&reference, &outcome.ledger)?;
+    }
+    let ledger = (!outcome.whole).then_some(&outcome.ledger);
+    let end = RunEnd { document: &document, ledger, finished_targets: &done, why };
     store.finish_run(&reference, state, env.clock.now(), &end)?;
+    if !state.resumable() {
+        folder.clear();
+    }
     Ok(Ran { reference, results, outcome: Some(outcome) })
 }
 
