@@ -60,13 +60,8 @@ const PORTMAP: &[u8] = b"\x50\x41\x4c\x01\x00\x00\x00\x00\x00\x00\x00\x02\x00\x0
 /// A null call to NFS version 3. RFC 5531 9, RFC 1813 3.3.0.
 const NFS: &[u8] = b"\x50\x41\x4c\x02\x00\x00\x00\x00\x00\x00\x00\x02\x00\x01\x86\xa3\x00\x00\x00\x03\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00";
 
-/// A client request, version 4. RFC 5905 7.3.
-const NTP: [u8; 48] = {
-    let mut packet = [0; 48];
-    // Leap 0, version 4, mode 3 (client).
-    packet[0] = 0x23;
-    packet
-};
+/// A client request: leap 0, version 4, mode 3. RFC 5905 7.3.
+const NTP: [u8; 48] = put([0; 48], 0, b"\x23");
 
 /// The node's status: all its names. RFC 1002 4.2.17; `*` in the encoding of RFC 1001 14.1.
 const NETBIOS: &[u8] =
@@ -86,23 +81,10 @@ const SLP: &[u8] = b"\x02\x09\x00\x00\x1d\x00\x00\x00\x00\x00\x50\x41\x00\x02en\
 
 /// An initial packet of a version that nobody speaks: a server answers which ones it does. It has to fill 1200 bytes.
 /// RFC 9000 6.1, 14.1, 15, 17.2.
-const QUIC: [u8; 1200] = {
-    let mut packet = [0; 1200];
-    let head: [u8; 23] = *b"\xc0\x1a\x2a\x3a\x4a\x08palisade\x08edgescan";
-    let mut i = 0;
-    while i < head.len() {
-        packet[i] = head[i];
-        i += 1;
-    }
-    packet
-};
+const QUIC: [u8; 1200] = put([0; 1200], 0, b"\xc0\x1a\x2a\x3a\x4a\x08palisade\x08edgescan");
 
 /// The whole routing table. RFC 2453 3.9.1.
-const RIP: [u8; 24] = {
-    let mut packet = [0; 24];
-    (packet[0], packet[1], packet[23]) = (1, 2, 16);
-    packet
-};
+const RIP: [u8; 24] = put(put([0; 24], 0, b"\x01\x02"), 23, b"\x10");
 
 /// A presence ping. Alert Standard Format 2.0 (DMTF DSP0136), 3.2.4.2; IPMI answers it.
 const RMCP: &[u8] = b"\x06\x00\xff\x06\x00\x00\x11\xbe\x80\x00\x00\x00";
@@ -131,88 +113,58 @@ const COAP: &[u8] = b"\x40\x01\x50\x41\xbb.well-known\x04core";
 
 /// A ClientHello without a cookie, which a server answers with a HelloVerifyRequest. RFC 6347 4.2.1, 4.2.2.
 const DTLS: [u8; 73] = {
-    let mut packet = [0; 73];
     // Record: handshake, DTLS 1.0 as first records have it, epoch and number 0, 60 bytes.
-    (packet[0], packet[1], packet[2], packet[12]) = (22, 0xfe, 0xff, 60);
-    // Handshake: client hello, 48 bytes in one fragment.
-    (packet[13], packet[16], packet[24]) = (1, 48, 48);
-    // DTLS 1.2, 32 random bytes, no session, no cookie, four suites, no compression.
-    (packet[25], packet[26]) = (0xfe, 0xfd);
-    let random = *b"palisade looks at its own edges.";
-    let mut i = 0;
-    while i < random.len() {
-        packet[27 + i] = random[i];
-        i += 1;
-    }
-    let rest = *b"\x00\x00\x00\x08\xc0\x2b\xc0\x2f\xc0\x09\xc0\x13\x01\x00";
-    let mut i = 0;
-    while i < rest.len() {
-        packet[59 + i] = rest[i];
-        i += 1;
-    }
-    packet
+    let packet = put(put([0; 73], 0, b"\x16\xfe\xff"), 12, &[60]);
+    // Handshake: client hello, 48 bytes in one fragment; DTLS 1.2.
+    let packet = put(put(put(packet, 13, &[1]), 16, &[48]), 24, &[48, 0xfe, 0xfd]);
+    // 32 random bytes, no session, no cookie, four suites, no compression.
+    let packet = put(packet, 27, RANDOM);
+    put(packet, 59, b"\x00\x00\x00\x08\xc0\x2b\xc0\x2f\xc0\x09\xc0\x13\x01\x00")
 };
+
+/// Where a protocol wants random bytes: nothing secret hangs on them.
+const RANDOM: &[u8; 32] = b"palisade looks at its own edges.";
 
 /// IKE_SA_INIT with one proposal: AES-CBC 128, SHA-256 twice, group 14. RFC 7296 1.2, 3.1 to 3.4, 3.9. The public value
 /// is no one's: the conversation ends with the first answer.
 const IKE: [u8; IKE_LEN] = {
-    let mut packet = [0; IKE_LEN];
     // SPI, then next payload SA, version 2.0, IKE_SA_INIT, initiator, message 0, length.
-    let head = *b"palisade\x00\x00\x00\x00\x00\x00\x00\x00\x21\x20\x22\x08\x00\x00\x00\x00";
+    let packet = put([0; IKE_LEN], 0, b"palisade\x00\x00\x00\x00\x00\x00\x00\x00\x21\x20\x22\x08");
+    let packet = put(packet, 24, &(IKE_LEN as u32).to_be_bytes());
     // SA: next is KE, 48 bytes; one proposal of 44, IKE, four transforms.
-    let sa = *b"\x22\x00\x00\x30\x00\x00\x00\x2c\x01\x01\x00\x04\x03\x00\x00\x0c\x01\x00\x00\x0c\x80\x0e\x00\x80\x03\x00\x00\x08\x02\x00\x00\x05\x03\x00\x00\x08\x03\x00\x00\x0c\x00\x00\x00\x08\x04\x00\x00\x0e";
+    let packet = put(
+        packet,
+        28,
+        b"\x22\x00\x00\x30\x00\x00\x00\x2c\x01\x01\x00\x04\x03\x00\x00\x0c\x01\x00\x00\x0c\x80\x0e\x00\x80",
+    );
+    let packet = put(
+        packet,
+        52,
+        b"\x03\x00\x00\x08\x02\x00\x00\x05\x03\x00\x00\x08\x03\x00\x00\x0c\x00\x00\x00\x08\x04\x00\x00\x0e",
+    );
     // KE: next is a nonce, 264 bytes, group 14.
-    let ke = *b"\x28\x00\x01\x08\x00\x0e\x00\x00";
+    let packet = put(packet, 76, b"\x28\x00\x01\x08\x00\x0e\x00\x00");
+    let packet = put(packet, 84, &[0x5a; 256]);
     // Nonce: the last, 36 bytes.
-    let nonce = *b"\x00\x00\x00\x24palisade looks at its own edges.";
-    let mut at = 0;
-    let mut i = 0;
-    while i < head.len() {
-        packet[at + i] = head[i];
-        i += 1;
-    }
-    at += head.len();
-    (packet[at + 2], packet[at + 3]) = ((IKE_LEN >> 8) as u8, IKE_LEN as u8);
-    at += 4;
-    i = 0;
-    while i < sa.len() {
-        packet[at + i] = sa[i];
-        i += 1;
-    }
-    at += sa.len();
-    i = 0;
-    while i < ke.len() {
-        packet[at + i] = ke[i];
-        i += 1;
-    }
-    at += ke.len();
-    i = 0;
-    while i < 256 {
-        packet[at + i] = 0x5a;
-        i += 1;
-    }
-    at += 256;
-    i = 0;
-    while i < nonce.len() {
-        packet[at + i] = nonce[i];
-        i += 1;
-    }
-    packet
+    put(put(packet, 340, b"\x00\x00\x00\x24"), 344, RANDOM)
 };
 
 /// Header, SA, KE, nonce.
 const IKE_LEN: usize = 28 + 48 + 264 + 36;
 
 /// The same behind the marker that tells it from ESP. RFC 3948 2.2.
-const IKE_NAT: [u8; IKE_LEN + 4] = {
-    let mut packet = [0; IKE_LEN + 4];
+const IKE_NAT: [u8; IKE_LEN + 4] = put([0; IKE_LEN + 4], 4, &IKE);
+
+/// A packet with these bytes at a place.
+#[expect(clippy::indexing_slicing, reason = "only used in constants, where an index out of bounds does not compile")]
+const fn put<const N: usize>(mut packet: [u8; N], at: usize, bytes: &[u8]) -> [u8; N] {
     let mut i = 0;
-    while i < IKE_LEN {
-        packet[4 + i] = IKE[i];
+    while i < bytes.len() {
+        packet[at + i] = bytes[i];
         i += 1;
     }
     packet
-};
+}
 
 #[cfg(test)]
 mod tests {
