@@ -16,6 +16,7 @@ mod format;
 mod golden;
 mod ide;
 mod lab;
+mod lab_life;
 mod plan;
 mod query;
 mod repl;

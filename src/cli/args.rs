@@ -346,7 +346,25 @@ pub enum ScansAction {
         /// Reference, or `latest`
         reference: String,
     },
-    /// Go on with an interrupted scan
+    /// Stop a running scan where it stands; `resume` goes on
+    Pause {
+        /// Reference, or `latest`
+        reference: String,
+    },
+    /// End a running, paused or interrupted scan for good; what it has found is kept
+    Cancel {
+        /// Reference, or `latest`
+        reference: String,
+    },
+    /// Leave addresses alone from now on, also while the scan runs and after a resume
+    Exclude {
+        /// Reference, or `latest`
+        reference: String,
+        /// Address, network or range: 192.0.2.7, 192.0.2.0/28, 192.0.2.1-192.0.2.9
+        #[arg(required = true)]
+        addresses: Vec<String>,
+    },
+    /// Go on with an interrupted or paused scan
     Resume {
         /// Reference, or `latest`
         reference: String,

@@ -343,7 +343,7 @@ impl Profile {
             udp: PortChoice::None,
             ping: vec![Ping::Icmp, Ping::Tcp([22, 80, 443, 3389].into_iter().collect())],
             dead_hosts: DeadHosts::Skip,
-            rate: Some(Rate { per_second: 10_000 }),
+            rate: None,
             per_host: Some(Rate { per_second: 1_000 }),
             per_network: None,
             retries: 2,

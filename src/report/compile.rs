@@ -73,7 +73,7 @@ pub fn results(facts: &RunFacts<'_>, plan: &Plan, outcome: Option<&ScanOutcome>)
             scanned: hosts.len() as u64,
         },
         hosts,
-        recall: None,
+        recall: outcome.and_then(|o| o.recall.as_ref()).and_then(|r| r.at_least),
         ledger: ledger(outcome),
         gaps: plan.gaps.iter().map(gap).collect(),
         cannot_tell: plan.cannot_tell.iter().map(ToString::to_string).collect(),

@@ -12,4 +12,5 @@ pub mod pipeline;
 pub mod report;
 pub mod sync;
 pub mod talk;
+pub mod watch;
 pub mod workspace;

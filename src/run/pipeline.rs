@@ -9,6 +9,7 @@ use super::error::{Result, RunError};
 use super::inventory::{self, Loaded};
 use super::leases;
 use super::talk::{self, Talked};
+use super::watch::Watch;
 use super::workspace::Workspace;
 use crate::base::diagnostic::Diagnostic;
 use crate::base::source::{FileId, SourceMap};
@@ -26,6 +27,7 @@ use crate::scan::released::release;
 use crate::scan::{LiveExclusions, ScanError, ScanInput, ScanOutcome, scan};
 use crate::script::hook::{HookScript, load};
 use crate::service::evidence::HostEvidence;
+use crate::store::run_folder::Request;
 use crate::store::{RunEnd, RunState, Store};
 
 /// A job with everything its plan needs.
@@ -172,6 +174,16 @@ pub fn run(prepared: &Prepared<'_>, plan: &Plan, options: RunOptions<'_>, store:
     let mut left_out = finished.clone();
     left_out.extend(without.iter().map(|e| e.target));
     let leases = || held.as_ref().map(|h| Arc::clone(&h.leases));
+    let folder = store.run_folder(&reference);
+    if options.resume.is_some() {
+        folder.request(Request::Resume).map_err(|source| RunError::File {
+            action: "write",
+            path: "the run's control file".into(),
+            source,
+        })?;
+    }
+    let exclusions = LiveExclusions::default();
+    let watch = Watch::new(&folder, &env.stop, &exclusions);
     let input = ScanInput {
         plan,
         mode: options.mode,
@@ -181,17 +193,26 @@ pub fn run(prepared: &Prepared<'_>, plan: &Plan, options: RunOptions<'_>, store:
         progress: env.progress.as_ref(),
         stop: &env.stop,
         finished: &left_out,
-        exclusions: &LiveExclusions::default(),
-        keep: None,
+        exclusions: &exclusions,
+        keep: Some(&folder),
         leases: leases(),
     };
-    let seen = leases::keeping(held.as_ref(), env, || {
-        let mut outcome = scan(&input)?;
-        let talked = talk::stage(plan, &mut outcome, &[], leases(), env);
-        Ok::<_, ScanError>((outcome, talked))
+    // Hosts that an earlier part of this run has talked to are not talked to again.
+    let earlier = if options.resume.is_some() { store.evidence(&reference)? } else { Vec::new() };
+    let (seen, asked) = std::thread::scope(|scope| {
+        scope.spawn(|| watch.run());
+        let seen = leases::keeping(held.as_ref(), env, || {
+            let mut outcome = scan(&input)?;
+            let talked = talk::stage(&input, &mut outcome, &[], &earlier, env);
+            Ok::<_, ScanError>((outcome, talked))
+        });
+        (seen, watch.end())
     });
     let (mut outcome, mut talked) = match seen {
-        Ok(seen) => seen,
+        Ok((mut outcome, talked)) => {
+            outcome.errors.extend(folder.settle());
+            (outcome, talked)
+        }
         Err(error) => {
             store.transition(&reference, RunState::Failed, env.clock.now(), &error.to_string())?;
             return Err(error.into());
@@ -206,20 +227,33 @@ pub fn run(prepared: &Prepared<'_>, plan: &Plan, options: RunOptions<'_>, store:
         };
         talked.hosts.iter_mut().filter(|h| lost(h)).for_each(|h| h.unattributed = true);
     }
-    store.save_evidence(&reference, &talked.hosts)?;
+    let whole: Vec<HostEvidence> = talked.whole(plan).cloned().collect();
+    store.save_evidence(&reference, &whole)?;
     let mut results = compile::results(&facts, plan, Some(&outcome));
+    talked.hosts.extend(earlier);
     services::fill(&mut results, &talked.hosts);
-    if options.resume.is_some() {
+    if options.resume.is_some() && !outcome.whole {
         take_over(&mut results, store.document(&reference)?, &finished, plan);
     }
-    let (state, why) =
-        if outcome.interrupted { (RunState::Interrupted, "stopped by the user") } else { (RunState::Finished, "done") };
+    let (state, why) = match asked {
+        _ if !outcome.interrupted => (RunState::Finished, "done"),
+        Some(Request::Pause) => (RunState::Paused, "paused by the user"),
+        Some(Request::Cancel) => (RunState::Cancelled, "cancelled by the user"),
+        _ => (RunState::Interrupted, "stopped by the user"),
+    };
     let document =
         serde_json::to_string(&results).map_err(|e| RunError::Usage(format!("cannot write results: {e}")))?;
     // Only an interrupted run is ever resumed; of a finished one the document already holds every host.
     let done = if outcome.interrupted { finished_now(plan, &outcome, &talked) } else { Vec::new() };
-    let end = RunEnd { document: &document, ledger: Some(&outcome.ledger), finished_targets: &done, why };
+    if outcome.whole {
+        store.replace_ledger(&reference, &outcome.ledger)?;
+    }
+    let ledger = (!outcome.whole).then_some(&outcome.ledger);
+    let end = RunEnd { document: &document, ledger, finished_targets: &done, why };
     store.finish_run(&reference, state, env.clock.now(), &end)?;
+    if !state.resumable() {
+        folder.clear();
+    }
     Ok(Ran { reference, results, outcome: Some(outcome) })
 }
 

@@ -1,14 +1,14 @@
 //! The stage after the scan: conversations with open ports, and what they add to the run's outcome.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::net::IpAddr;
 
 use super::env::Env;
 use crate::base::progress::StopWish;
 use crate::lang::job::Checks;
-use crate::plan::lease::Leases;
 use crate::plan::plan::Plan;
-use crate::scan::ScanOutcome;
+use crate::scan::observation::HostObservation;
+use crate::scan::{ScanInput, ScanOutcome};
 use crate::service::driver::{TalkInput, talk};
 use crate::service::evidence::{Ask, HostEvidence};
 
@@ -21,16 +21,35 @@ pub struct Talked {
     pub unfinished: BTreeSet<u32>,
 }
 
-/// Talks to every open port of the outcome. A profile without checks asks nothing.
-pub fn stage(plan: &Plan, outcome: &mut ScanOutcome, asks: &[Ask], leases: Option<Arc<Leases>>, env: &Env) -> Talked {
-    if matches!(&plan.profile.checks, Checks::Some(none) if none.is_empty()) {
+impl Talked {
+    /// Hosts all of whose ports were talked to.
+    pub fn whole<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = &'a HostEvidence> {
+        let unfinished: BTreeSet<IpAddr> =
+            self.unfinished.iter().filter_map(|t| plan.targets.get(*t as usize)).map(|t| t.addr()).collect();
+        self.hosts.iter().filter(move |h| !unfinished.contains(&h.addr))
+    }
+}
+
+/// Talks to every open port of the outcome, but for hosts of which there is evidence from an earlier part of the run. A
+/// profile without checks asks nothing. Under the same leases and exclusions as the scan.
+pub fn stage(
+    input: &ScanInput<'_>,
+    outcome: &mut ScanOutcome,
+    asks: &[Ask],
+    earlier: &[HostEvidence],
+    env: &Env,
+) -> Talked {
+    if matches!(&input.plan.profile.checks, Checks::Some(none) if none.is_empty()) {
         outcome.notes.push("no conversations: the profile has no checks".into());
         return Talked::default();
     }
+    let known: BTreeSet<IpAddr> = earlier.iter().map(|h| h.addr).collect();
+    let left: Vec<HostObservation> = outcome.hosts.iter().filter(|h| !known.contains(&h.addr)).cloned().collect();
     let talked = match talk(&TalkInput {
-        plan,
-        leases,
-        hosts: &outcome.hosts,
+        plan: input.plan,
+        leases: input.leases.clone(),
+        exclusions: input.exclusions,
+        hosts: &left,
         asks,
         clock: env.clock.as_ref(),
         seed: env.seed,

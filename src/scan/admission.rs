@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::LiveExclusions;
 use super::gate::{Gate, Refusal};
 use super::ledger::{Entry, Ledger};
 use super::observation::ProbeKind;
@@ -30,6 +31,9 @@ pub enum Admitted {
 /// Gate, pace and ledger of the conversations of one run.
 pub struct Admission<'a> {
     plan: &'a Plan,
+    exclusions: &'a LiveExclusions,
+    /// Exclusions taken in so far.
+    excluded: usize,
     gate: Gate,
     pace: Pace,
     ledger: Ledger,
@@ -38,11 +42,13 @@ pub struct Admission<'a> {
 
 impl<'a> Admission<'a> {
     /// For the targets of a plan.
-    pub fn new(plan: &'a Plan, leases: Option<Arc<Leases>>) -> Self {
+    pub fn new(plan: &'a Plan, leases: Option<Arc<Leases>>, exclusions: &'a LiveExclusions) -> Self {
         let rate = |r: &Option<Rate>| r.map(|r| r.per_second);
         let profile = &plan.profile;
         Self {
             plan,
+            exclusions,
+            excluded: 0,
             gate: Gate::new(plan.targets.iter(), plan.exclusions.clone(), Vec::new()).with_leases(leases),
             pace: Pace::new(rate(&profile.rate), rate(&profile.per_network), rate(&profile.per_host)),
             ledger: Ledger::default(),
@@ -56,6 +62,9 @@ impl<'a> Admission<'a> {
             self.refused += 1;
             return Admitted::Refused("no warrant");
         };
+        let new = self.exclusions.after(self.excluded);
+        self.excluded += new.len();
+        self.gate.exclude(new);
         if let Err(refusal) = self.gate.address(addr, now) {
             self.refused += u64::from(!matches!(refusal, Refusal::NoLease(_)));
             return Admitted::Refused(match refusal {

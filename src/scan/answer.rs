@@ -11,6 +11,7 @@ use siphasher::sip::SipHasher13;
 use super::engine::{Early, Engine, Found, Phase};
 use super::hosts::{Aim, Host};
 use super::observation::{HostState, PortObservation, PortState, Reason};
+use super::payload;
 use super::window::Answer;
 use super::wire::Reply;
 use crate::lang::job::Protocol;
@@ -162,7 +163,10 @@ impl Engine {
             }
             Reply::Udp { from, to, port, our_port, ttl } => {
                 let host = self.host(from, Some(to))?;
-                (our_port == self.cookies.udp_port(from, port)).then_some(Seen {
+                let asked = [port, 69].into_iter().find(|p| {
+                    (*p == port || payload::answers_from_elsewhere(*p)) && our_port == self.cookies.udp_port(from, *p)
+                });
+                asked.map(|port| Seen {
                     host,
                     port: Some((false, port)),
                     answer: Answer::Open,

@@ -260,7 +260,8 @@ pub(super) fn drive(sender: &mut Sender<'_, '_>, link: &mut dyn Link, engine: &m
     let (input, before) = (sender.input, sender.outcome.coverage.done);
     let base = engine.base.saturating_sub(input.clock.elapsed());
     let engine_time = || input.clock.elapsed() + base;
-    let (mut upkept, mut checkpoint, mut last_replies) = (Duration::ZERO, engine_time(), None);
+    let (mut upkept, mut checkpoint, mut last_replies) = (Duration::ZERO, Duration::ZERO, None);
+    let began = engine_time();
     let mut batch = Batch::default();
     let (mut wait, mut looked) = (Duration::ZERO, engine_time());
     loop {
@@ -284,7 +285,7 @@ pub(super) fn drive(sender: &mut Sender<'_, '_>, link: &mut dyn Link, engine: &m
             engine.dropped(link.dropped());
             let facts = format!("{} open, {:.0}/s allowed", engine.open.len(), engine.auto.rate());
             input.progress.update("scan", before + engine.done(), &facts);
-            if now.saturating_sub(checkpoint) >= CHECKPOINT {
+            if now.saturating_sub(checkpoint.max(began)) >= CHECKPOINT {
                 checkpoint = now;
                 sender.keep(engine, kept, now);
             }
@@ -316,7 +317,7 @@ pub(super) fn drive(sender: &mut Sender<'_, '_>, link: &mut dyn Link, engine: &m
         };
     }
     engine.dropped(link.dropped());
-    if sender.outcome.coverage.done > before || engine.done() > 0 || input.stop.wish() != StopWish::None {
+    if !checkpoint.is_zero() || input.stop.wish() != StopWish::None {
         sender.keep(engine, kept, engine_time());
     }
     engine.base = engine_time();

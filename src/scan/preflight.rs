@@ -1,7 +1,7 @@
 //! Which mode a scan runs in, decided before the first packet and said aloud. Raw mode needs Linux, the right to send
 //! own frames, and routes that lead to a link with hardware addresses.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::answer::{BLOCK, Ports};
@@ -39,9 +39,10 @@ pub(super) fn preflight(input: &ScanInput<'_>) -> Result<Chosen, ScanError> {
         Err(error) if asked => return Err(ScanError::NoRight(format!("the kernel's routes: {error}"))),
         Err(error) => return connect(vec![format!("mode connect: cannot read the kernel's routes ({error})")]),
     };
-    let unsuitable = routes.values().find_map(|r| {
-        let facts = datalink::facts(r.interface)?;
-        (r.local || facts.loopback || facts.hardware.is_none()).then_some(facts.name)
+    let kinds: BTreeSet<(u32, bool)> = routes.values().map(|r| (r.interface, r.local)).collect();
+    let unsuitable = kinds.into_iter().find_map(|(interface, local)| {
+        let facts = datalink::facts(interface)?;
+        (local || facts.loopback || facts.hardware.is_none()).then_some(facts.name)
     });
     match unsuitable {
         Some(name) if asked => Err(ScanError::NoRight(format!(

@@ -47,6 +47,8 @@ pub(super) fn scan(input: &ScanInput<'_>, chosen: &Chosen, outcome: &mut ScanOut
             Ok((own, mut link)) => {
                 let work = Work { input, own, targets: &targets, ports: chosen.ports };
                 work.scan(link.as_mut(), outcome, &mut tally, (&mut kept, earlier.pop_front()));
+                // Closing waits until no core uses the socket any more; nobody has to wait for that.
+                std::thread::spawn(move || drop(link));
             }
             Err(error) => {
                 outcome.errors.push(format!("interface {interface}: {error}"));
@@ -81,12 +83,18 @@ pub(super) fn resume(input: &ScanInput<'_>, outcome: &mut ScanOutcome) -> (Kept,
 }
 
 /// The fastest backend that the interface has.
-fn open(interface: u32, ports: Ports, outcome: &mut ScanOutcome) -> std::io::Result<(Hardware, Box<dyn Link>)> {
+fn open(interface: u32, ports: Ports, outcome: &mut ScanOutcome) -> std::io::Result<(Hardware, Box<dyn Link + Send>)> {
     let own =
         facts(interface).and_then(|f| f.hardware).ok_or_else(|| std::io::Error::other("it has no hardware address"))?;
     let answers = outcome.coverage.planned;
     match PacketLink::open(interface, &Purpose { ports: ports.range(), answers }) {
-        Ok(link) => Ok((own, Box::new(link))),
+        Ok(link) => {
+            outcome.notes.push(
+                "frames leave past the queueing discipline: a capture sees them where they arrive, not on this machine"
+                    .into(),
+            );
+            Ok((own, Box::new(link)))
+        }
         Err(error) => {
             outcome.notes.push(format!("the fast path is not to be had ({error}); frames leave one by one"));
             Ok((own, Box::new(DataLink::open(interface)?)))
@@ -230,6 +238,13 @@ impl Work<'_, '_> {
                 counts: known.counts,
                 span: Some((wall(known.sent.0), wall(known.sent.1))),
             });
+        }
+        if engine.auto.cuts > 0 {
+            outcome.notes.push(format!(
+                "the rate was cut {} times, to {:.0} packets a second at the end: the path carries no more",
+                engine.auto.cuts,
+                engine.auto.rate()
+            ));
         }
         if engine.saved > 0 {
             outcome.notes.push(format!("{} probes saved on hosts that answer on every port", engine.saved));

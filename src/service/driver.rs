@@ -23,6 +23,7 @@ use crate::base::progress::{Progress, Stop, StopWish};
 use crate::lang::job::{Consent, Protocol};
 use crate::plan::lease::Leases;
 use crate::plan::plan::Plan;
+use crate::scan::LiveExclusions;
 use crate::scan::admission::{Admission, Admitted};
 use crate::scan::connect::descriptors;
 use crate::scan::ledger::Ledger;
@@ -39,6 +40,8 @@ pub struct TalkInput<'a> {
     pub plan: &'a Plan,
     /// Ownership of the targets; none for recorded inventories.
     pub leases: Option<Arc<Leases>>,
+    /// Exclusions that come while it talks.
+    pub exclusions: &'a LiveExclusions,
     /// What the scan saw.
     pub hosts: &'a [HostObservation],
     /// What checks want asked beyond the ordinary conversations.
@@ -145,7 +148,7 @@ pub fn talk(input: &TalkInput<'_>) -> Result<TalkOutcome, TalkError> {
     let width = input.limits.sockets_in_flight.min(room).max(1);
     let shared = Shared {
         input,
-        admission: RefCell::new(Admission::new(input.plan, input.leases.clone())),
+        admission: RefCell::new(Admission::new(input.plan, input.leases.clone(), input.exclusions)),
         sockets: Semaphore::new(width),
         per_host: input
             .hosts

@@ -1,6 +1,6 @@
 //! Ledgers of runs, one compact record for each part of a run: a run that was interrupted and resumed has several.
 
-use sqlx::SqliteConnection;
+use sqlx::{Connection, SqliteConnection};
 
 use super::{Store, StoreError};
 use crate::scan::ledger::Ledger;
@@ -16,6 +16,23 @@ pub(super) async fn add(
 }
 
 impl Store {
+    /// Puts a ledger that covers all parts of a run in their place.
+    pub fn replace_ledger(&mut self, reference: &str, ledger: &Ledger) -> Result<(), StoreError> {
+        let failed = self.failed();
+        let connection = &mut self.connection;
+        self.runtime
+            .block_on(async {
+                let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+                sqlx::query("DELETE FROM ledgers WHERE reference = ?")
+                    .bind(reference)
+                    .execute(&mut *transaction)
+                    .await?;
+                add(&mut transaction, reference, ledger).await?;
+                transaction.commit().await
+            })
+            .map_err(failed)
+    }
+
     /// What all parts of a run have sent, by warrant, destination, port and probe.
     pub fn ledger(&mut self, reference: &str) -> Result<Ledger, StoreError> {
         let failed = self.failed();

@@ -11,6 +11,7 @@ mod fresh;
 pub mod history;
 mod ledgers;
 mod mapped;
+pub mod run_folder;
 
 use std::fs;
 use std::io::Read;
@@ -104,8 +105,12 @@ pub enum RunState {
     Running,
     /// All done.
     Finished,
-    /// Stopped by the user or by a crash; can be resumed.
+    /// Stopped by Ctrl-C or by a crash; can be resumed.
     Interrupted,
+    /// Paused by the user; can be resumed.
+    Paused,
+    /// Ended for good by the user.
+    Cancelled,
     /// Nothing to scan, and the scan counts as failed. Rule E10.
     Failed,
     /// Nothing to scan. Rule E11.
@@ -113,7 +118,20 @@ pub enum RunState {
 }
 
 impl RunState {
-    const ALL: [Self; 5] = [Self::Running, Self::Finished, Self::Interrupted, Self::Failed, Self::NotLaunched];
+    const ALL: [Self; 7] = [
+        Self::Running,
+        Self::Finished,
+        Self::Interrupted,
+        Self::Paused,
+        Self::Cancelled,
+        Self::Failed,
+        Self::NotLaunched,
+    ];
+
+    /// True where the run can go on.
+    pub const fn resumable(self) -> bool {
+        matches!(self, Self::Interrupted | Self::Paused)
+    }
 
     /// The word stored and shown.
     pub const fn as_str(self) -> &'static str {
@@ -121,6 +139,8 @@ impl RunState {
             Self::Running => "running",
             Self::Finished => "finished",
             Self::Interrupted => "interrupted",
+            Self::Paused => "paused",
+            Self::Cancelled => "cancelled",
             Self::Failed => "failed",
             Self::NotLaunched => "not launched",
         }
@@ -129,8 +149,10 @@ impl RunState {
     fn may_become(self, to: Self) -> bool {
         matches!(
             (self, to),
-            (Self::Running, Self::Finished | Self::Interrupted | Self::Failed | Self::NotLaunched)
-                | (Self::Interrupted, Self::Running)
+            (
+                Self::Running,
+                Self::Finished | Self::Interrupted | Self::Paused | Self::Cancelled | Self::Failed | Self::NotLaunched
+            ) | (Self::Interrupted | Self::Paused, Self::Running | Self::Cancelled)
         )
     }
 

@@ -12,6 +12,7 @@ use palisade::base::progress::{Silent, Stop};
 use palisade::inventory::asset::Provider;
 use palisade::lang::job::Protocol;
 use palisade::plan::plan::Plan;
+use palisade::scan::LiveExclusions;
 use palisade::scan::observation::{HostObservation, HostState, PortObservation, PortState, ProbeKind, Reason};
 use palisade::service::driver::{TalkInput, TalkOutcome, talk};
 use palisade::service::evidence::ServiceEvidence;
@@ -155,6 +156,7 @@ fn held(ports: &[u16], stop: &Stop) -> TalkOutcome {
     talk(&TalkInput {
         plan: &plan,
         leases: None,
+        exclusions: &LiveExclusions::default(),
         hosts: &hosts,
         asks: &[],
         clock: &clock,

@@ -1,16 +1,24 @@
 //! `palisade scans`
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use super::Session;
 use super::run::{Options, run_scan};
+use crate::base::addr_set::AddrRange;
 use crate::cli::args::{Format, ScansAction, ScansArgs};
 use crate::cli::exit::Exit;
 use crate::repl::table;
 use crate::report::model::Results;
 use crate::report::results_text;
 use crate::run::error::{Result, RunError};
-use crate::store::{RunState, Store};
+use crate::store::run_folder::Request;
+use crate::store::{RunRecord, RunState, Store};
+
+/// How often and how many times a running scan is looked at after it was asked to end: ten seconds in all.
+const ASKED_EVERY: Duration = Duration::from_millis(50);
+const ASKED_TIMES: u32 = 200;
 
 #[derive(Serialize)]
 struct ScanRecord<'a> {
@@ -22,18 +30,21 @@ struct ScanRecord<'a> {
     plan_hash: &'a str,
 }
 
-/// Lists, shows, fetches, resumes.
+/// Lists, shows, fetches, pauses, resumes, cancels, excludes.
 pub fn scans(session: &Session, args: &ScansArgs) -> Result<Exit> {
     let mut store = Store::open(&session.state_folder())?;
     match &args.action {
         ScansAction::List => list(session, &mut store),
         ScansAction::Show { reference } => show(session, &mut store, reference),
         ScansAction::Fetch { reference } => fetch(session, &mut store, reference),
+        ScansAction::Pause { reference } => pause(session, &mut store, reference),
+        ScansAction::Cancel { reference } => cancel(session, &mut store, reference),
+        ScansAction::Exclude { reference, addresses } => exclude(session, &mut store, reference, addresses),
         ScansAction::Resume { reference, mode } => {
             let run = store.run(reference)?;
-            if run.state != RunState::Interrupted {
+            if !run.state.resumable() {
                 return Err(RunError::Usage(format!(
-                    "{} is {}; only an interrupted scan can be resumed",
+                    "{} is {}; only an interrupted or paused scan can be resumed",
                     run.reference,
                     run.state.as_str()
                 )));
@@ -44,6 +55,64 @@ pub fn scans(session: &Session, args: &ScansArgs) -> Result<Exit> {
             run_scan(session, Some(&run.scan), &options)
         }
     }
+}
+
+/// Asks the process that runs a scan, and waits until it has done so.
+fn ask(session: &Session, store: &mut Store, run: &RunRecord, request: Request) -> Result<Exit> {
+    put(store, run, request)?;
+    for _ in 0..ASKED_TIMES {
+        std::thread::sleep(ASKED_EVERY);
+        let now = store.run(&run.reference)?;
+        if now.state != RunState::Running {
+            session.output.note(&format!("{} is {}", now.reference, now.state.as_str()));
+            return Ok(Exit::Clean);
+        }
+    }
+    session.output.warn(&format!("{} was asked, and has not ended yet", run.reference));
+    Ok(Exit::Incomplete)
+}
+
+fn put(store: &Store, run: &RunRecord, request: Request) -> Result<()> {
+    store.run_folder(&run.reference).request(request).map_err(|source| RunError::File {
+        action: "write",
+        path: "the run's control file".into(),
+        source,
+    })
+}
+
+fn pause(session: &Session, store: &mut Store, reference: &str) -> Result<Exit> {
+    let run = store.run(reference)?;
+    if run.state != RunState::Running {
+        let text = format!("{} is {}; only a running scan can be paused", run.reference, run.state.as_str());
+        return Err(RunError::Usage(text));
+    }
+    ask(session, store, &run, Request::Pause)
+}
+
+fn cancel(session: &Session, store: &mut Store, reference: &str) -> Result<Exit> {
+    let run = store.run(reference)?;
+    if run.state == RunState::Running {
+        return ask(session, store, &run, Request::Cancel);
+    }
+    let now = session.env(None).clock.now();
+    store.transition(&run.reference, RunState::Cancelled, now, "cancelled by the user")?;
+    store.run_folder(&run.reference).clear();
+    session.output.note(&format!("{} is cancelled", run.reference));
+    Ok(Exit::Clean)
+}
+
+fn exclude(session: &Session, store: &mut Store, reference: &str, addresses: &[String]) -> Result<Exit> {
+    let run = store.run(reference)?;
+    if run.state != RunState::Running && !run.state.resumable() {
+        let text = format!("{} is {}; nothing is sent for it any more", run.reference, run.state.as_str());
+        return Err(RunError::Usage(text));
+    }
+    let ranges: std::result::Result<Vec<AddrRange>, _> = addresses.iter().map(|a| a.parse::<AddrRange>()).collect();
+    for range in ranges.map_err(|e| RunError::Usage(e.to_string()))? {
+        put(store, &run, Request::Exclude(range))?;
+        session.output.note(&format!("{}: nothing is sent to {range} any more", run.reference));
+    }
+    Ok(Exit::Clean)
 }
 
 fn list(session: &Session, store: &mut Store) -> Result<Exit> {

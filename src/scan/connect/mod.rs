@@ -84,6 +84,8 @@ struct Scanner<'a, 'b> {
     input: &'a ScanInput<'b>,
     outcome: &'a mut ScanOutcome,
     gate: Gate,
+    /// Exclusions taken in so far.
+    excluded: usize,
     pace: Pace,
     hosts: Vec<Host>,
     sockets: Sockets,
@@ -111,6 +113,7 @@ impl<'a, 'b> Scanner<'a, 'b> {
         let room = raise_descriptors().map_or(256, |n| n.saturating_sub(SPARE_DESCRIPTORS));
         let width = input.limits.sockets_in_flight.min(room).max(1);
         Self {
+            excluded: 0,
             gate: Gate::new(input.plan.targets.iter(), input.plan.exclusions.clone(), Vec::new())
                 .with_leases(input.leases.clone()),
             pace: Pace::new(rate(&profile.rate), rate(&profile.per_network), rate(&profile.per_host)),
@@ -227,9 +230,13 @@ impl<'a, 'b> Scanner<'a, 'b> {
         if host.cut.is_some() || (self.discovery && host.alive.is_some()) {
             return None;
         }
+        let new = self.input.exclusions.after(self.excluded);
+        self.excluded += new.len();
+        self.gate.exclude(new);
         if let Err(refusal) = self.gate.address(addr, self.input.clock.now()) {
             // An address that is no longer ours is no bug of ours.
-            self.outcome.counters.refused += u64::from(!matches!(refusal, Refusal::NoLease(_)));
+            // An exclusion that came while the scan runs is none either.
+            self.outcome.counters.refused += u64::from(!matches!(refusal, Refusal::NoLease(_) | Refusal::Excluded(_)));
             host.cut = Some(match refusal {
                 Refusal::Expired(_) => "its warrant has expired",
                 Refusal::Excluded(_) => "excluded",

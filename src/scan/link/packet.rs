@@ -25,6 +25,10 @@ const BLOCK_BYTES: usize = 256 << 10;
 const RETIRE_MS: u32 = 1;
 /// What one answer takes in the ring, about.
 const ANSWER_BYTES: u64 = 128;
+/// So few answers come one call each.
+const FEW_ANSWERS: u64 = 256;
+/// Longest frame taken by a call; longer ones are cut.
+const FRAME_BYTES: usize = 2_048;
 /// Bounds of the ring: mapping 64 MiB costs 50 ms, which a small job does not have.
 const RING_BYTES: (u64, u64) = (1 << 20, 32 << 20);
 /// Room for frames on their way out.
@@ -34,12 +38,17 @@ const IGNORE_OUTGOING: c_int = 23;
 
 /// One interface, both ways.
 pub(in crate::scan) struct PacketLink {
-    out: OwnedFd,
-    into: OwnedFd,
-    ring: Ring,
+    socket: OwnedFd,
+    incoming: Incoming,
     messages: Box<[libc::mmsghdr; BATCH]>,
     parts: Box<[libc::iovec; BATCH]>,
     drops: u64,
+}
+
+/// How answers come in: a ring takes tens of milliseconds to set up and take down, which few answers do not repay.
+enum Incoming {
+    Ring(Ring),
+    Calls(Box<[u8; FRAME_BYTES]>),
 }
 
 /// The shared ring.
@@ -79,22 +88,24 @@ fn bind(socket: &OwnedFd, interface: u32, protocol: u16) -> io::Result<()> {
 impl PacketLink {
     /// Opens an interface; needs CAP_NET_RAW.
     pub(in crate::scan) fn open(interface: u32, purpose: &Purpose) -> io::Result<Self> {
-        let into = socket()?;
+        let socket = socket()?;
         let filter = filter(purpose.ports);
         let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_ptr().cast_mut() };
-        set(&into, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)?;
+        set(&socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)?;
         // An older kernel than 4.20 does not know it; the filter keeps our own probes out all the same.
-        let _ = set(&into, libc::SOL_PACKET, IGNORE_OUTGOING, &1i32);
-        let ring = Ring::map(&into, purpose.answers)?;
-        bind(&into, interface, libc::ETH_P_ALL as u16)?;
-        let out = socket()?;
+        let _ = set(&socket, libc::SOL_PACKET, IGNORE_OUTGOING, &1i32);
+        let incoming = if purpose.answers <= FEW_ANSWERS {
+            Incoming::Calls(Box::new([0; FRAME_BYTES]))
+        } else {
+            Incoming::Ring(Ring::map(&socket, purpose.answers)?)
+        };
         // Without these two it is slower and as right.
-        let _ = set(&out, libc::SOL_PACKET, libc::PACKET_QDISC_BYPASS, &1i32);
-        let _ = set(&out, libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, &SEND_BUFFER);
-        bind(&out, interface, 0)?;
+        let _ = set(&socket, libc::SOL_PACKET, libc::PACKET_QDISC_BYPASS, &1i32);
+        let _ = set(&socket, libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, &SEND_BUFFER);
+        bind(&socket, interface, libc::ETH_P_ALL as u16)?;
         // SAFETY: all zeros is valid for both: null pointers and lengths of zero. They are filled before each use.
         let (messages, parts) = unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
-        Ok(Self { out, into, ring, messages: Box::new(messages), parts: Box::new(parts), drops: 0 })
+        Ok(Self { socket, incoming, messages: Box::new(messages), parts: Box::new(parts), drops: 0 })
     }
 }
 
@@ -113,16 +124,16 @@ impl Link for PacketLink {
         // SAFETY: the first `count` messages each point to one part, and each part to a frame of `batch`; all of them
         // live across the call, and the kernel only reads the frames.
         let sent = unsafe {
-            libc::sendmmsg(self.out.as_raw_fd(), self.messages.as_mut_ptr(), count as u32, libc::MSG_DONTWAIT as _)
+            libc::sendmmsg(self.socket.as_raw_fd(), self.messages.as_mut_ptr(), count as u32, libc::MSG_DONTWAIT as _)
         };
         check(sent).map(|n| n as usize)
     }
 
     fn receive(&mut self, wait: Duration, take: &mut dyn FnMut(&[u8])) -> io::Result<()> {
-        if self.ring.drain(take) || wait.is_zero() {
+        if self.drain(take) || wait.is_zero() {
             return Ok(());
         }
-        let mut ready = libc::pollfd { fd: self.into.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        let mut ready = libc::pollfd { fd: self.socket.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         let time = libc::timespec { tv_sec: wait.as_secs() as _, tv_nsec: wait.subsec_nanos() as _ };
         // SAFETY: one descriptor record, a time and no signal mask, all of which live across the call.
         let woken = unsafe { libc::ppoll(&mut ready, 1, &time, std::ptr::null()) };
@@ -133,7 +144,7 @@ impl Link for PacketLink {
         if ready.revents & libc::POLLERR != 0 {
             self.error()?;
         }
-        self.ring.drain(take);
+        self.drain(take);
         Ok(())
     }
 
@@ -144,7 +155,7 @@ impl Link for PacketLink {
         let place = std::ptr::from_mut(&mut counts).cast::<c_void>();
         // SAFETY: pointer and length are those of `counts`. The kernel resets its counters with each reading.
         let read = unsafe {
-            libc::getsockopt(self.into.as_raw_fd(), libc::SOL_PACKET, libc::PACKET_STATISTICS, place, &mut len)
+            libc::getsockopt(self.socket.as_raw_fd(), libc::SOL_PACKET, libc::PACKET_STATISTICS, place, &mut len)
         };
         if read == 0 {
             self.drops += u64::from(counts.tp_drops);
@@ -154,17 +165,40 @@ impl Link for PacketLink {
 }
 
 impl PacketLink {
+    /// Hands over what is there; false where nothing is.
+    fn drain(&mut self, take: &mut dyn FnMut(&[u8])) -> bool {
+        let frame = match &mut self.incoming {
+            Incoming::Ring(ring) => return ring.drain(take),
+            Incoming::Calls(frame) => frame,
+        };
+        let mut any = false;
+        // A bounded number, so that a flood cannot keep the scanner here.
+        for _ in 0..1_024 {
+            let (place, len) = (frame.as_mut_ptr().cast::<c_void>(), frame.len());
+            // SAFETY: the buffer is ours and as long as said; the call writes no more than that.
+            let read = unsafe { libc::recv(self.socket.as_raw_fd(), place, len, libc::MSG_DONTWAIT) };
+            let Some(bytes) = usize::try_from(read).ok().and_then(|n| frame.get(..n)) else { return any };
+            any = true;
+            take(bytes);
+        }
+        any
+    }
+
     /// Reads and clears what went wrong on the receiving socket, such as the interface going down.
     fn error(&self) -> io::Result<()> {
         let (mut code, mut len): (c_int, _) = (0, size_of::<c_int>() as libc::socklen_t);
         let place = std::ptr::from_mut(&mut code).cast::<c_void>();
         // SAFETY: pointer and length are those of `code`.
         let read =
-            unsafe { libc::getsockopt(self.into.as_raw_fd(), libc::SOL_SOCKET, libc::SO_ERROR, place, &mut len) };
+            unsafe { libc::getsockopt(self.socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_ERROR, place, &mut len) };
         check(read)?;
         if code == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(code)) }
     }
 }
+
+// SAFETY: the ring is one mapping that only its owner touches, and the pointers of messages and parts are written anew
+// before each use; which thread the owner is makes no difference.
+unsafe impl Send for PacketLink {}
 
 impl Ring {
     fn map(socket: &OwnedFd, answers: u64) -> io::Result<Self> {

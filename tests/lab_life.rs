@@ -1,0 +1,212 @@
+//! A scan's life on a real network: killed at random moments and resumed, paused, told to leave addresses alone. Same
+//! namespaces and the same rules as `lab.rs`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use crate::cli::TempDir;
+use crate::lab::{Lab, sent};
+
+const HOSTS: u8 = 30;
+/// One port in ten is open on each host.
+const PORTS: std::ops::RangeInclusive<u16> = 2_001..=2_060;
+const KILLS: usize = 20;
+
+fn host(n: u8) -> IpAddr {
+    Ipv4Addr::new(198, 18, 9, n).into()
+}
+
+fn truth() -> BTreeSet<SocketAddr> {
+    (1..=HOSTS)
+        .flat_map(|h| PORTS.filter(move |p| (p + u16::from(h) * 3) % 10 == 0).map(move |p| SocketAddr::new(host(h), p)))
+        .collect()
+}
+
+fn inventory() -> String {
+    let instances: Vec<String> = (1..=HOSTS)
+        .map(|h| {
+            format!(
+                r#"{{"id":"{h}","name":"life-{h}","status":"RUNNING",
+                "zone":"https://www.googleapis.com/compute/v1/projects/lab/zones/us-central1-a",
+                "selfLink":"https://www.googleapis.com/compute/v1/projects/lab/zones/us-central1-a/instances/life-{h}",
+                "machineType":"zones/us-central1-a/machineTypes/e2-small",
+                "networkInterfaces":[{{"name":"nic0","networkIP":"10.0.0.{h}","network":"global/networks/default",
+                "accessConfigs":[{{"natIP":"{}"}}]}}]}}"#,
+                host(h)
+            )
+        })
+        .collect();
+    format!(r#"{{"kind":"compute#instanceList","items":[{}]}}"#, instances.join(","))
+}
+
+const JOB: &str = r#"
+connector "lab" {
+  provider = file
+  path     = "inventory.json"
+}
+
+profile "slow" {
+  tcp        = [2001-2060]
+  udp        = none
+  ping       = []
+  dead_hosts = scan
+  rate       = RATE/s
+  retries    = 1
+}
+
+scan "life" {
+  connector = "lab"
+  profile   = "slow"
+
+  targets { where = gcp.compute.state: RUNNING }
+}
+"#;
+
+/// A workspace beside a lab with listeners.
+struct Site {
+    lab: Lab,
+    folder: TempDir,
+}
+
+impl Site {
+    fn build(tag: &str, rate: u32) -> Option<(Self, Vec<std::net::TcpListener>)> {
+        let lab = Lab::build(tag)?;
+        let folder = TempDir::new(&format!("life-{tag}"));
+        fs::write(folder.0.join("inventory.json"), inventory()).unwrap();
+        fs::write(folder.0.join("life.pal"), JOB.replace("RATE", &rate.to_string())).unwrap();
+        let listeners = lab.listen(&truth());
+        Some((Self { lab, folder }, listeners))
+    }
+
+    fn palisade(&self, args: &[&str]) -> Command {
+        let mut command = self.lab.in_scanner(Path::new(env!("CARGO_BIN_EXE_palisade")));
+        command.args(args).arg("-C").arg(&self.folder.0).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn start(&self, args: &[&str]) -> Child {
+        self.palisade(args).spawn().unwrap()
+    }
+
+    /// Frames that have left the scanner's interface.
+    fn left(&self) -> u64 {
+        let link =
+            Command::new("ip").args(["-n", &self.lab.scanner, "-s", "-j", "link", "show", "s0"]).output().unwrap();
+        let link: serde_json::Value = serde_json::from_slice(&link.stdout).unwrap();
+        link[0]["stats64"]["tx"]["packets"].as_u64().unwrap()
+    }
+
+    /// Waits until so many more frames have left; false where the process ended before.
+    fn after(&self, frames: u64, process: &mut Child) -> bool {
+        let until = self.left() + frames;
+        while self.left() < until {
+            if process.try_wait().unwrap().is_some() {
+                return false;
+            }
+            std::thread::yield_now();
+        }
+        true
+    }
+}
+
+fn found(output: &[u8]) -> BTreeSet<SocketAddr> {
+    let results: serde_json::Value = serde_json::from_slice(output).unwrap();
+    let mut found = BTreeSet::new();
+    for host in results["hosts"].as_array().unwrap() {
+        let ip: IpAddr = host["address"].as_str().unwrap().parse().unwrap();
+        let ports = host["ports"].as_array().unwrap();
+        found.extend(ports.iter().map(|p| SocketAddr::new(ip, p["port"].as_u64().unwrap() as u16)));
+    }
+    found
+}
+
+/// Packets to each port of each host, as captured.
+fn packets(capture: &[u8]) -> BTreeMap<(IpAddr, u16), u32> {
+    let mut all = sent(capture, &["192.0.2.2".parse().unwrap()]);
+    all.retain(|(addr, _), _| *addr != IpAddr::from([192, 0, 2, 1]));
+    all
+}
+
+#[test]
+fn killed_at_twenty_moments_and_resumed_it_finds_what_an_uninterrupted_scan_finds() {
+    let Some((site, listeners)) = Site::build("k", 1_000) else {
+        println!("skipped: lab_life::killed needs root, ip and tcpdump");
+        return;
+    };
+    let capture_file = site.folder.0.join("capture.pcap");
+    let mut tcpdump = site.lab.capture(&capture_file);
+    let mut dice = 0x9e37_79b9u64;
+    let mut kills = 0;
+    let mut process = site.start(&["run", "life", "--offline", "--format", "json", "--mode", "raw"]);
+    let output = loop {
+        dice ^= dice << 13;
+        dice ^= dice >> 7;
+        dice ^= dice << 17;
+        if kills == KILLS || !site.after(20 + dice % 300, &mut process) {
+            break process.wait_with_output().unwrap();
+        }
+        // `ip netns exec` has become the scanner itself, so this is the scanner's own process.
+        process.kill().unwrap();
+        process.wait().unwrap();
+        kills += 1;
+        process = site.start(&["scans", "resume", "latest", "--format", "json", "--mode", "raw"]);
+    };
+    let capture = site.lab.seal(&capture_file);
+    Command::new("kill").args(["-INT", &tcpdump.id().to_string()]).status().unwrap();
+    tcpdump.wait().unwrap();
+    drop(listeners);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(found(&output.stdout), truth(), "after {kills} kills");
+    assert!(kills >= 5, "{kills}");
+    let packets = packets(&capture);
+    let pairs = usize::from(HOSTS) * PORTS.count();
+    assert_eq!(packets.len(), pairs, "each pair was asked, and nothing else");
+    // Every port answers, so one packet each is enough. Again came only what left after the last checkpoint before a
+    // kill: at a thousand packets a second and a checkpoint every 0.4 s, and a moment to write it, below 700 a kill.
+    let again = packets.values().map(|n| *n as usize - 1).sum::<usize>();
+    assert!(again <= kills * 700, "{again} packets again after {kills} kills");
+}
+
+#[test]
+fn paused_scans_go_on_and_exclusions_stay() {
+    let Some((site, listeners)) = Site::build("p", 600) else {
+        println!("skipped: lab_life::paused needs root, ip and tcpdump");
+        return;
+    };
+    let capture_file = site.folder.0.join("capture.pcap");
+    let mut tcpdump = site.lab.capture(&capture_file);
+    let mut process = site.start(&["run", "life", "--offline", "--mode", "raw", "--format", "json"]);
+    assert!(site.after(150, &mut process), "it ended early");
+    let excluded = site.palisade(&["scans", "exclude", "latest", "198.18.9.4-198.18.9.6"]).output().unwrap();
+    assert_eq!(excluded.status.code(), Some(0), "{}", String::from_utf8_lossy(&excluded.stderr));
+    assert!(site.after(200, &mut process), "it ended early");
+    let paused = site.palisade(&["scans", "pause", "latest"]).output().unwrap();
+    assert_eq!(paused.status.code(), Some(0), "{}", String::from_utf8_lossy(&paused.stderr));
+    assert!(String::from_utf8_lossy(&paused.stderr).contains("is paused"));
+    let first = process.wait_with_output().unwrap();
+    assert_eq!(first.status.code(), Some(3));
+    let resumed = site.palisade(&["scans", "resume", "latest", "--format", "json"]).output().unwrap();
+    assert_eq!(resumed.status.code(), Some(0), "{}", String::from_utf8_lossy(&resumed.stderr));
+    let again = site.palisade(&["scans", "pause", "latest"]).output().unwrap();
+    assert_eq!(again.status.code(), Some(2), "a finished scan cannot be paused");
+    let capture = site.lab.seal(&capture_file);
+    Command::new("kill").args(["-INT", &tcpdump.id().to_string()]).status().unwrap();
+    tcpdump.wait().unwrap();
+    drop(listeners);
+
+    let gone: BTreeSet<IpAddr> = (4..=6).map(host).collect();
+    let rest = |all: BTreeSet<SocketAddr>| all.into_iter().filter(|a| !gone.contains(&a.ip())).collect::<BTreeSet<_>>();
+    assert_eq!(rest(found(&resumed.stdout)), rest(truth()));
+    let packets = packets(&capture);
+    for addr in &gone {
+        let n = packets.keys().filter(|(a, _)| a == addr).count();
+        assert!(n < PORTS.count() / 2, "{n} ports of {addr} were asked");
+    }
+    // A pause loses nothing: nobody was asked again who had answered.
+    let results: serde_json::Value = serde_json::from_slice(&resumed.stdout).unwrap();
+    assert!(packets.values().all(|n| *n <= 2));
+    assert_eq!(results["ledger"]["total"].as_u64().unwrap(), packets.values().map(|n| u64::from(*n)).sum::<u64>());
+}
