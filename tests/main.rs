@@ -10,13 +10,18 @@
 
 mod analyze;
 mod cli;
+mod connect;
 mod connector;
+mod format;
 mod golden;
 mod ide;
 mod lab;
 mod plan;
 mod query;
+mod repl;
 mod report;
+mod reports;
+mod run;
 mod script;
 mod store;
 mod syntax;

@@ -59,6 +59,16 @@ pub struct Limits {
     pub frame_bytes: usize,
     /// Connect-mode sockets open at once.
     pub sockets_in_flight: usize,
+    /// One answer of a provider, unpacked.
+    pub http_body_bytes: usize,
+    /// Time to connect to a provider.
+    pub http_connect_timeout: Duration,
+    /// Time for one exchange with a provider.
+    pub http_timeout: Duration,
+    /// Calls to a provider under way at once, all accounts and regions together.
+    pub calls_in_flight: usize,
+    /// Pages read of one partition.
+    pub pages_per_partition: usize,
     /// One REPL or query line.
     pub line_bytes: usize,
 }
@@ -92,7 +102,12 @@ impl Default for Limits {
             names_in_flight: 500,
             resolve_timeout: Duration::from_secs(5),
             frame_bytes: 65_535,
-            sockets_in_flight: 1_000,
+            sockets_in_flight: 16_000,
+            http_body_bytes: 64 << 20,
+            http_connect_timeout: Duration::from_secs(10),
+            http_timeout: Duration::from_secs(60),
+            calls_in_flight: 16,
+            pages_per_partition: 100_000,
             line_bytes: 1 << 20,
         }
     }

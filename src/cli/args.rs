@@ -35,8 +35,8 @@ pub struct Global {
     #[arg(long, value_name = "DIR", global = true, env = "PALISADE_STATE")]
     pub state: Option<PathBuf>,
     /// Output format: people read text, machines read json or jsonl
-    #[arg(long, value_enum, default_value_t = Format::Text, global = true)]
-    pub format: Format,
+    #[arg(long, value_enum, default_value_t = FormatArg::Text, global = true)]
+    pub format: FormatArg,
     /// Colour
     #[arg(long, value_enum, default_value_t = ColorWhen::Auto, global = true)]
     pub color: ColorWhen,
@@ -48,8 +48,54 @@ pub struct Global {
     pub verbose: u8,
 }
 
-/// Output format.
+/// What can be asked for by `--format`: the formats of every command, and those of `palisade report`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FormatArg {
+    /// For people
+    Text,
+    /// One document
+    Json,
+    /// One object a line
+    Jsonl,
+    /// Reports: one page without a network
+    Html,
+    /// Reports: one row a finding
+    Csv,
+    /// Reports: the guide's SCAN document
+    Xml,
+    /// Reports: the guide's ASSET_DATA_REPORT document
+    AssetXml,
+    /// Reports: SARIF 2.1.0
+    Sarif,
+    /// Reports: JUnit XML
+    Junit,
+    /// Reports: nmap's XML
+    NmapXml,
+    /// Reports: A4 pages
+    Pdf,
+}
+
+impl FormatArg {
+    /// The format of ordinary commands; none for those that only reports have.
+    pub fn plain(self) -> Option<Format> {
+        match self {
+            Self::Text => Some(Format::Text),
+            Self::Json => Some(Format::Json),
+            Self::Jsonl => Some(Format::Jsonl),
+            Self::Html
+            | Self::Csv
+            | Self::Xml
+            | Self::AssetXml
+            | Self::Sarif
+            | Self::Junit
+            | Self::NmapXml
+            | Self::Pdf => None,
+        }
+    }
+}
+
+/// Output format of ordinary commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// For people.
     Text,
@@ -98,6 +144,8 @@ pub enum Command {
     Run(RunArgs),
     /// Life of a scan: list, show, fetch, resume
     Scans(ScansArgs),
+    /// Results and reports of a scan: text, html, json, csv, xml, sarif, junit, nmap-xml, pdf
+    Report(ReportArgs),
     /// Interactive: queries, job items, scripts, commands
     Repl(ReplArgs),
     /// The query tokens: name, type, meaning, where they come from
@@ -269,6 +317,23 @@ pub enum ScansAction {
         #[arg(long, value_enum, default_value_t = ModeArg::Auto)]
         mode: ModeArg,
     },
+}
+
+/// `report`
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Reference such as `scan/1525152912.86743`
+    #[arg(default_value = "latest")]
+    pub reference: String,
+    /// Report template of the workspace; its format counts unless --format says another
+    #[arg(long, value_name = "NAME")]
+    pub template: Option<String>,
+    /// Write into this file instead of standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// JUnit: confirmed findings of this severity and over are failures
+    #[arg(long, value_name = "1-5", value_parser = clap::value_parser!(u8).range(1..=5))]
+    pub fail_on: Option<u8>,
 }
 
 /// `repl`

@@ -41,6 +41,11 @@ pub fn main() -> u8 {
 }
 
 fn dispatch(cli: Cli, output: Output) -> Result<Exit, RunError> {
+    if cli.global.format.plain().is_none() && !matches!(cli.command, Command::Report(_)) {
+        return Err(RunError::Usage(
+            "this format is one of `palisade report`; other commands write text, json or jsonl".into(),
+        ));
+    }
     let session = Session::new(cli.global, output);
     match cli.command {
         Command::Check(args) => command::check::check(&session, &args),
@@ -50,6 +55,7 @@ fn dispatch(cli: Cli, output: Output) -> Result<Exit, RunError> {
         Command::Why(args) => command::why::why(&session, &args),
         Command::Run(args) => command::run::run(&session, &args),
         Command::Scans(args) => command::scans::scans(&session, &args),
+        Command::Report(args) => command::report::report(&session, &args),
         Command::Repl(args) => command::repl::repl(&session, &args),
         Command::Tokens(args) => command::reference::tokens(&session, &args),
         Command::Explain(args) => command::reference::explain(&session, &args),

@@ -42,7 +42,7 @@ impl Output {
         };
         let stdout_terminal = io::stdout().is_terminal();
         Self {
-            format: global.format,
+            format: global.format.plain().unwrap_or(Format::Text),
             quiet: global.quiet,
             verbose: global.verbose,
             stdout_color: color(stdout_terminal),
@@ -82,6 +82,16 @@ impl Output {
     fn stdout(&self, text: &str) {
         // A reader that went away (`| head`) is no error of ours.
         let _ = io::stdout().lock().write_all(text.as_bytes());
+    }
+
+    /// Bytes of a format of its own.
+    pub fn bytes(&self, bytes: &[u8]) {
+        let _ = io::stdout().lock().write_all(bytes);
+    }
+
+    /// Whether standard output is a terminal.
+    pub fn is_terminal(&self) -> bool {
+        self.stdout_terminal
     }
 
     /// One JSON document: pretty for `json`, one line for `jsonl`. It goes out while it is formed: the results of

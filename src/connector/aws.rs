@@ -210,8 +210,9 @@ impl Aws {
     /// One interface of `describe-network-interfaces`. Those without an instance (load balancers, NAT gateways and
     /// other services) are nobody's asset.
     pub(super) fn eni(&mut self, desk: &mut Desk<'_>, eni: &Eni<'_>, record: &mut Record<'_>) {
+        // Whoever was asked comes first: in a shared network, interfaces of other accounts are listed as well.
         let owner = some(eni.owner_id.as_ref()).map(|a| desk.share(a));
-        let account = owner.or_else(|| record.envelope.account.clone()).unwrap_or_default();
+        let account = record.envelope.account.clone().or(owner).unwrap_or_default();
         let region = self.region(desk, some(eni.availability_zone.as_ref()), record);
         desk.read(record, (&account, &region), Kind::Interfaces);
         let Some(instance) = eni.attachment.as_ref().and_then(|a| some(a.instance_id.as_ref())) else { return };
@@ -221,8 +222,8 @@ impl Aws {
 
     /// One elastic address; one that is attached to nothing is nobody's asset.
     pub(super) fn address(&mut self, desk: &mut Desk<'_>, a: &AddressRecord<'_>, record: &mut Record<'_>) {
-        let account = some(a.network_interface_owner_id.as_ref()).map(|o| desk.share(o));
-        let account = account.or_else(|| record.envelope.account.clone()).unwrap_or_default();
+        let owner = some(a.network_interface_owner_id.as_ref()).map(|o| desk.share(o));
+        let account = record.envelope.account.clone().or(owner).unwrap_or_default();
         let region = self.region(desk, some(a.network_border_group.as_ref()), record);
         let eni = some(a.network_interface_id.as_ref());
         let instance = some(a.instance_id.as_ref());

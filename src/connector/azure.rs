@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::connector::azure_record::{IpConfiguration, Resource};
+use crate::connector::azure_balancer::Balancer;
+use crate::connector::azure_record::{Body, IpConfiguration, Resource};
 use crate::connector::desk::{Desk, Record, last_segment, segment_after, shown};
 use crate::connector::lenient::some;
 use crate::connector::notice::Site;
 use crate::inventory::asset::{Address, AddressOrigin, AddressScope, Asset, Field, Interface, Provider};
-use crate::inventory::load_balancer::LoadBalancer;
 use crate::inventory::partition::{Kind, PartitionId};
 
 /// A machine whose joins are still to come.
@@ -26,12 +26,12 @@ struct Machine {
 }
 
 /// One IP configuration.
-struct Configuration {
+pub(super) struct Configuration {
     /// Lower-case id.
     id: String,
-    private: Option<IpAddr>,
+    pub(super) private: Option<IpAddr>,
     /// Lower-case id of the public address.
-    public: Option<String>,
+    pub(super) public: Option<String>,
     primary: bool,
     subnet: Option<String>,
 }
@@ -45,15 +45,15 @@ struct Nic {
     configurations: Vec<Configuration>,
 }
 
-struct PublicAddress {
-    file: Arc<str>,
-    id: Arc<str>,
-    addr: Option<IpAddr>,
-    dns: Option<Arc<str>>,
+pub(super) struct PublicAddress {
+    pub(super) file: Arc<str>,
+    pub(super) id: Arc<str>,
+    pub(super) addr: Option<IpAddr>,
+    pub(super) dns: Option<Arc<str>>,
     reserved: bool,
     /// Lower-case id of the IP configuration it is attached to.
-    attached: Option<String>,
-    partition: PartitionId,
+    pub(super) attached: Option<String>,
+    pub(super) partition: PartitionId,
 }
 
 /// What has to wait until all files are read.
@@ -62,7 +62,8 @@ pub(super) struct Azure {
     /// By lower-case resource id.
     machines: BTreeMap<String, Machine>,
     nics: BTreeMap<String, Nic>,
-    addresses: BTreeMap<String, PublicAddress>,
+    pub(super) addresses: BTreeMap<String, PublicAddress>,
+    pub(super) balancers: BTreeMap<String, Balancer>,
 }
 
 /// What a record is.
@@ -74,16 +75,28 @@ pub(super) enum Type {
     Nic,
     /// A public address.
     PublicAddress,
+    /// A load balancer or an application gateway.
+    Balancer,
+}
+
+impl Type {
+    /// The partition kind it fills.
+    pub(super) fn kind(self) -> Kind {
+        match self {
+            Self::Machine => Kind::Instances,
+            Self::Nic => Kind::Interfaces,
+            Self::PublicAddress => Kind::Addresses,
+            Self::Balancer => Kind::LoadBalancers,
+        }
+    }
 }
 
 impl Azure {
     /// One resource.
-    pub(super) fn resource(&mut self, desk: &mut Desk<'_>, ty: Type, r: &Resource<'_>, record: &mut Record<'_>) {
-        let kind = match ty {
-            Type::Machine => Kind::Instances,
-            Type::Nic => Kind::Interfaces,
-            Type::PublicAddress => Kind::Addresses,
-        };
+    pub(super) fn resource(&mut self, desk: &mut Desk<'_>, ty: Type, r: Resource<'_>, record: &mut Record<'_>) {
+        let kind = ty.kind();
+        let (r, body) = r.into_parts();
+        let (r, body) = (&r, &*body);
         let Some(id) = some(r.id.as_ref()).filter(|id| desk.fits(id, record.site)) else {
             return desk.drop_record(record, kind, "it has no `id`");
         };
@@ -98,9 +111,13 @@ impl Azure {
         }
         let partition = desk.read(record, (&account, &region), kind);
         match ty {
-            Type::Machine => self.machine(desk, (id, &account, &region, partition), r, record.site),
-            Type::Nic => self.nic(desk, id, r, record.site),
-            Type::PublicAddress => self.public_address(desk, (id, partition), r, record.site),
+            Type::Machine => self.machine(desk, (id, &account, &region, partition), (r, body), record.site),
+            Type::Nic => self.nic(desk, id, body, record.site),
+            Type::PublicAddress => self.public_address(desk, (id, partition), body, record.site),
+            Type::Balancer => {
+                let balancer = Balancer::read(desk, (id, &region, partition), body, record);
+                self.balancers.insert(id.to_ascii_lowercase(), balancer);
+            }
         }
     }
 
@@ -108,13 +125,13 @@ impl Azure {
         &mut self,
         desk: &mut Desk<'_>,
         place: (&str, &Arc<str>, &Arc<str>, PartitionId),
-        r: &Resource<'_>,
+        record: (&Resource<'_>, &Body<'_>),
         site: Site<'_>,
     ) {
         let (resource, account, region, partition) = place;
-        let body = r.body();
+        let (r, body) = record;
         let key = resource.to_ascii_lowercase();
-        let power = power_state(r).map(|p| canonical_state(desk, &p, site));
+        let power = power_state(r, body).map(|p| canonical_state(desk, &p, site));
         let nics = nic_references(body);
         if let Some(known) = self.machines.get_mut(&key) {
             // A list of states names the machines again.
@@ -133,8 +150,10 @@ impl Azure {
         };
         let mut fields = Vec::with_capacity(28);
         desk.put_common(&mut fields, Provider::Azure, &id);
+        // An instance of a scale set has its size where the set has it.
         let size = body.hardware_profile.as_ref().and_then(|h| some(h.vm_size.as_ref()));
-        machine_facts(desk, &mut fields, r, (resource, account, region, size), site);
+        let size = size.or_else(|| r.sku.as_ref().and_then(|s| some(s.name.as_ref())));
+        machine_facts(desk, &mut fields, record, (resource, account, region, size), site);
         let mut interfaces = Vec::new();
         let flat = r.public_ips.is_some() || r.private_ips.is_some();
         if flat {
@@ -152,8 +171,7 @@ impl Azure {
         }
     }
 
-    fn nic(&mut self, desk: &mut Desk<'_>, id: &str, r: &Resource<'_>, site: Site<'_>) {
-        let body = r.body();
+    fn nic(&mut self, desk: &mut Desk<'_>, id: &str, body: &Body<'_>, site: Site<'_>) {
         let mut configurations: Vec<Configuration> = Vec::new();
         for c in body.ip_configurations.iter().flatten().take(desk.limits.addresses_per_interface) {
             configurations.push(configuration(desk, c, site));
@@ -165,9 +183,8 @@ impl Azure {
         self.nics.insert(id.to_ascii_lowercase(), nic);
     }
 
-    fn public_address(&mut self, desk: &mut Desk<'_>, place: (&str, PartitionId), r: &Resource<'_>, site: Site<'_>) {
+    fn public_address(&mut self, desk: &mut Desk<'_>, place: (&str, PartitionId), body: &Body<'_>, site: Site<'_>) {
         let (id, partition) = place;
-        let body = r.body();
         let addr = some(body.ip_address.as_ref()).and_then(|a| desk.address(a, site));
         let dns = body.dns_settings.as_ref().and_then(|d| some(d.fqdn.as_ref()));
         let found = PublicAddress {
@@ -207,7 +224,7 @@ impl Azure {
             }
             self.join(desk, machine, &nics, &attached, &mut account);
         }
-        self.balancers(desk);
+        self.hand_out_balancers(desk);
         account.settle(desk);
     }
 
@@ -293,41 +310,6 @@ impl Azure {
         }
         interface
     }
-
-    /// Public addresses of load balancer front ends and application gateways.
-    fn balancers(&self, desk: &mut Desk<'_>) {
-        for address in self.addresses.values() {
-            let front = address
-                .attached
-                .as_deref()
-                .is_some_and(|a| a.contains("/loadbalancers/") || a.contains("/applicationgateways/"));
-            if !front || (address.addr.is_none() && address.dns.is_none()) {
-                continue;
-            }
-            let Some(place) = desk.coverage.get(address.partition) else { continue };
-            let (account, region) = (Arc::clone(&place.account), Arc::clone(&place.region));
-            let partition = desk.coverage.read(&account, &region, Kind::LoadBalancers);
-            let name = address.dns.clone().or_else(|| address.addr.map(|a| a.to_string().into()));
-            if address.dns.is_none() {
-                let text = format!(
-                    "`{}` fronts a load balancer and has no DNS name; its address stands for it",
-                    shown(last_segment(&address.id))
-                );
-                desk.notices.at(crate::base::diagnostic::Severity::Advice, "P0362", Site::file(&address.file), text);
-            }
-            desk.load_balancers.push(LoadBalancer {
-                name: name.unwrap_or_default(),
-                id: Arc::clone(&address.id),
-                provider: Provider::Azure,
-                connector: Arc::clone(&desk.spec.name),
-                region,
-                partition,
-                internet_facing: true,
-                active: true,
-                addresses: address.addr.into_iter().collect(),
-            });
-        }
-    }
 }
 
 /// What was read for the machines of one partition.
@@ -396,7 +378,7 @@ fn asset_name<'d>(desk: &'d Desk<'_>, row: usize) -> &'d str {
     desk.assets.get(row).and_then(|a| a.name.as_deref()).unwrap_or("a machine without a name")
 }
 
-fn nic_references(body: &Resource<'_>) -> Vec<String> {
+fn nic_references(body: &Body<'_>) -> Vec<String> {
     let listed = body.network_profile.iter().flat_map(|n| n.network_interfaces.iter().flatten());
     let mut nics: Vec<(bool, String)> = listed
         .filter_map(|n| {
@@ -409,8 +391,7 @@ fn nic_references(body: &Resource<'_>) -> Vec<String> {
 }
 
 /// The power state's word, from wherever this shape keeps it: `running` of `PowerState/running` or `VM running`.
-fn power_state(r: &Resource<'_>) -> Option<String> {
-    let body = r.body();
+fn power_state(r: &Resource<'_>, body: &Body<'_>) -> Option<String> {
     let views = [body.instance_view.as_ref(), body.extended.as_ref().and_then(|e| e.instance_view.as_ref())];
     for view in views.into_iter().flatten() {
         let codes = view.statuses.iter().flatten().chain(&view.power_state).filter_map(|s| some(s.code.as_ref()));
@@ -444,12 +425,12 @@ fn canonical_state(desk: &mut Desk<'_>, word: &str, site: Site<'_>) -> String {
 fn machine_facts(
     desk: &mut Desk<'_>,
     fields: &mut Vec<Field>,
-    r: &Resource<'_>,
+    record: (&Resource<'_>, &Body<'_>),
     place: (&str, &str, &str, Option<&str>),
     site: Site<'_>,
 ) {
     let (resource, account, region, size) = place;
-    let body = r.body();
+    let (r, body) = record;
     let t = desk.tokens.clone();
     let storage = body.storage_profile.as_ref();
     let image = storage.and_then(|s| s.image_reference.as_ref());
@@ -515,7 +496,7 @@ fn flat_interface(desk: &mut Desk<'_>, fields: &mut Vec<Field>, r: &Resource<'_>
     interface
 }
 
-fn configuration(desk: &mut Desk<'_>, c: &IpConfiguration<'_>, site: Site<'_>) -> Configuration {
+pub(super) fn configuration(desk: &mut Desk<'_>, c: &IpConfiguration<'_>, site: Site<'_>) -> Configuration {
     let body = c.body();
     Configuration {
         id: some(c.id.as_ref()).unwrap_or("").to_ascii_lowercase(),

@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use crate::connector::azure;
 use crate::connector::desk::{last_segment, shown};
+use crate::connector::gcp;
 use crate::connector::lenient::{Seen, Text, some};
 use crate::connector::split::Splitter;
 use crate::inventory::partition::Kind;
@@ -18,17 +19,19 @@ pub(super) enum Shape {
     Balancer,
     ClassicBalancer,
     Azure(azure::Type),
-    Gcp,
+    Gcp(gcp::Type),
 }
 
 impl Shape {
     /// The partition kind it fills.
     pub(super) fn kind(self) -> Kind {
         match self {
-            Self::Reservation | Self::Ec2Instance | Self::Gcp | Self::Azure(azure::Type::Machine) => Kind::Instances,
-            Self::Eni | Self::Azure(azure::Type::Nic) => Kind::Interfaces,
-            Self::ElasticAddress | Self::Azure(azure::Type::PublicAddress) => Kind::Addresses,
+            Self::Reservation | Self::Ec2Instance => Kind::Instances,
+            Self::Eni => Kind::Interfaces,
+            Self::ElasticAddress => Kind::Addresses,
             Self::Balancer | Self::ClassicBalancer => Kind::LoadBalancers,
+            Self::Azure(ty) => ty.kind(),
+            Self::Gcp(ty) => ty.kind(),
         }
     }
 }
@@ -113,6 +116,8 @@ struct Probe<'a> {
     ip_configurations: Seen,
     #[serde(rename = "publicIPAllocationMethod", alias = "publicIpAllocationMethod")]
     allocation: Seen,
+    #[serde(rename = "frontendIPConfigurations", alias = "frontendIpConfigurations")]
+    frontends: Seen,
     properties: Option<Properties>,
 }
 
@@ -127,6 +132,8 @@ struct Properties {
     ip_configurations: Seen,
     #[serde(rename = "publicIPAllocationMethod")]
     allocation: Seen,
+    #[serde(rename = "frontendIPConfigurations")]
+    frontends: Seen,
 }
 
 pub(super) fn classify(bytes: &[u8]) -> Class {
@@ -150,12 +157,12 @@ pub(super) fn classify(bytes: &[u8]) -> Class {
     } else if probe.balancer_name.0 {
         Shape::ClassicBalancer
     } else if let Some(kind) = kind {
-        if kind != "compute#instance" {
-            return Class::Other(shown(kind));
+        match gcp::Type::of_kind(kind) {
+            Some(ty) => Shape::Gcp(ty),
+            None => return Class::Other(shown(kind)),
         }
-        Shape::Gcp
     } else if probe.self_link.0 && probe.machine_type.0 {
-        Shape::Gcp
+        Shape::Gcp(gcp::Type::Instance)
     } else {
         return azure_class(&probe, bytes);
     };
@@ -167,10 +174,15 @@ fn azure_class(probe: &Probe<'_>, bytes: &[u8]) -> Class {
     let has = |at_top: Seen, below: fn(&Properties) -> Seen| at_top.0 || properties.is_some_and(|p| below(p).0);
     let ty = some(probe.ty.as_ref()).map(str::to_ascii_lowercase);
     let found = match ty.as_deref() {
-        Some("microsoft.compute/virtualmachines") => azure::Type::Machine,
-        Some("microsoft.network/networkinterfaces") => azure::Type::Nic,
-        Some("microsoft.network/publicipaddresses") => azure::Type::PublicAddress,
+        // Instances of scale sets and what belongs to them have types of their own, which end alike.
+        Some("microsoft.compute/virtualmachines" | "microsoft.compute/virtualmachinescalesets/virtualmachines") => {
+            azure::Type::Machine
+        }
+        Some(ty) if ty.starts_with("microsoft.") && ty.ends_with("/networkinterfaces") => azure::Type::Nic,
+        Some(ty) if ty.starts_with("microsoft.") && ty.ends_with("/publicipaddresses") => azure::Type::PublicAddress,
+        Some("microsoft.network/loadbalancers" | "microsoft.network/applicationgateways") => azure::Type::Balancer,
         Some(other) if other.starts_with("microsoft.") => return Class::Other(shown(other)),
+        _ if has(probe.frontends, |p| p.frontends) => azure::Type::Balancer,
         _ if has(probe.allocation, |p| p.allocation) => azure::Type::PublicAddress,
         _ if has(probe.ip_configurations, |p| p.ip_configurations) => azure::Type::Nic,
         _ if has(probe.vm_id, |p| p.vm_id) || has(probe.hardware, |p| p.hardware) => azure::Type::Machine,
@@ -222,11 +234,16 @@ mod tests {
             (r#"{"PublicIp":"192.0.2.1","InstanceId":"i"}"#, "ElasticAddress"),
             (r#"{"LoadBalancerArn":"a","LoadBalancerName":"n"}"#, "Balancer"),
             (r#"{"LoadBalancerName":"n"}"#, "ClassicBalancer"),
-            (r#"{"kind":"compute#instance"}"#, "Gcp"),
+            (r#"{"kind":"compute#instance"}"#, "Gcp(Instance)"),
+            (r#"{"kind":"compute#forwardingRule"}"#, "Gcp(ForwardingRule)"),
+            (r#"{"kind":"compute#address"}"#, "Gcp(Address)"),
             (r#"{"kind":"compute#disk"}"#, "other compute#disk"),
             (r#"{"id":"/subscriptions/s/x","type":"Microsoft.Compute/Disks"}"#, "other microsoft.compute/disks"),
             (r#"{"type":"MICROSOFT.NETWORK/publicIPAddresses"}"#, "Azure(PublicAddress)"),
             (r#"{"id":"/n","ipConfigurations":[]}"#, "Azure(Nic)"),
+            (r#"{"type":"Microsoft.Compute/virtualMachineScaleSets/virtualMachines"}"#, "Azure(Machine)"),
+            (r#"{"type":"Microsoft.Network/applicationGateways"}"#, "Azure(Balancer)"),
+            (r#"{"id":"/l","properties":{"frontendIPConfigurations":[]}}"#, "Azure(Balancer)"),
             (r#"{"id":"/v","properties":{"vmId":"v"}}"#, "Azure(Machine)"),
             (r#"{"value":[]}"#, "page"),
             (r#"{"a":1,"b":{}}"#, "unknown: it has `a`, `b`"),

@@ -16,6 +16,7 @@ pub(super) struct Coverage {
     index: FastMap<(Kind, Arc<str>), FastMap<Arc<str>, PartitionId>>,
     list: Vec<Partition>,
     causes: FastMap<PartitionId, Vec<String>>,
+    settled: FastMap<PartitionId, PartitionState>,
     /// The last partition of each kind: records of one place mostly come together.
     last: Vec<(Kind, Arc<str>, Arc<str>, PartitionId)>,
 }
@@ -23,7 +24,14 @@ pub(super) struct Coverage {
 impl Coverage {
     /// Nothing read yet.
     pub(super) fn new(connector: Arc<str>) -> Self {
-        Self { connector, index: FastMap::default(), list: Vec::new(), causes: FastMap::default(), last: Vec::new() }
+        Self {
+            connector,
+            index: FastMap::default(),
+            list: Vec::new(),
+            causes: FastMap::default(),
+            settled: FastMap::default(),
+            last: Vec::new(),
+        }
     }
 
     /// The partition, made as not asked where it was not there.
@@ -94,6 +102,19 @@ impl Coverage {
         }
     }
 
+    /// Takes the word of whoever did the reading for how a partition went: it stands in the end, unless the records
+    /// tell of something worse. True where this is new.
+    pub(super) fn settle(&mut self, account: &Arc<str>, region: &Arc<str>, kind: Kind, state: PartitionState) -> bool {
+        let id = self.of(account, region, kind);
+        let known = self.settled.get(&id);
+        let new = known != Some(&state);
+        // Two words for one partition: the one that leaves a gap counts.
+        if known.is_none_or(|k| *k == PartitionState::Complete) {
+            self.settled.insert(id, state);
+        }
+        new
+    }
+
     /// The account, region and state of every partition of a kind.
     pub(super) fn with_kind(&self, kind: Kind) -> Vec<(Arc<str>, Arc<str>)> {
         self.list.iter().filter(|p| p.kind == kind).map(|p| (Arc::clone(&p.account), Arc::clone(&p.region))).collect()
@@ -118,7 +139,16 @@ impl Coverage {
     }
 
     /// All partitions, in the order of their ids.
-    pub(super) fn into_list(self) -> Vec<Partition> {
+    pub(super) fn into_list(mut self) -> Vec<Partition> {
+        for (id, word) in std::mem::take(&mut self.settled) {
+            let Some(p) = self.list.get_mut(id.0 as usize) else { continue };
+            match (&p.state, word) {
+                (PartitionState::NotAsked | PartitionState::Complete, word) => p.state = word,
+                (_, PartitionState::Complete) => {}
+                (PartitionState::Partial { .. }, PartitionState::Partial { cause }) => self.partial(id, &cause),
+                (_, word) => p.state = word,
+            }
+        }
         self.list
     }
 }

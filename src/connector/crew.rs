@@ -61,7 +61,7 @@ struct Taking<'r, 'a, 'p> {
 impl Shape {
     /// True for records that need no others of their list: an asset is read from each by itself.
     pub(super) fn stands_alone(self) -> bool {
-        matches!(self, Self::Reservation | Self::Gcp)
+        matches!(self, Self::Reservation | Self::Gcp(super::gcp::Type::Instance))
     }
 }
 

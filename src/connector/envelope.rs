@@ -10,10 +10,13 @@ use crate::connector::gcp::region_of_zone;
 use crate::connector::lenient::{Text, some};
 use crate::connector::notice::Site;
 use crate::connector::shape::{Place, Reading, Rest};
-use crate::inventory::partition::Kind;
+use crate::inventory::partition::{Kind, PartitionState};
 
 /// The envelope's `schema`.
 pub(super) const SCHEMA: &str = "palisade/recording/1";
+
+/// Longest cause kept, in characters.
+const CAUSE: usize = 400;
 
 /// The envelope's members but `body`.
 #[derive(Debug, Default, Deserialize)]
@@ -25,6 +28,29 @@ struct Header<'a> {
     taken_at: Option<Text<'a>>,
     kind: Option<Text<'a>>,
     denied: Option<Vec<Refusal<'a>>>,
+    state: Option<Text<'a>>,
+    cause: Option<Text<'a>>,
+}
+
+impl Header<'_> {
+    /// How the reading of the body's partition went, where the envelope says it; an unknown word is given back.
+    fn state(&self) -> Option<Result<PartitionState, String>> {
+        let cause: Arc<str> = some(self.cause.as_ref()).map_or_else(|| "no cause was recorded".into(), shown_cause);
+        Some(Ok(match some(self.state.as_ref())? {
+            "complete" => PartitionState::Complete,
+            "partial" => PartitionState::Partial { cause },
+            "denied" => PartitionState::Denied { cause },
+            "throttled" => PartitionState::Throttled { cause },
+            "not-asked" => PartitionState::NotAsked,
+            other => return Some(Err(shown(other))),
+        }))
+    }
+}
+
+/// A cause in one line without control characters.
+fn shown_cause(text: &str) -> Arc<str> {
+    let clean: String = text.chars().take(CAUSE).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    clean.into()
 }
 
 /// One thing that the provider refused to tell.
@@ -114,10 +140,40 @@ pub(super) fn read(reading: &mut Reading<'_>, header: &[u8], place: Place<'_>) -
             Err(_) => reading.desk.notices.error("P0359", site, format!("`taken_at` is no time: `{}`", shown(text))),
         }
     }
+    settle(reading, &header, &envelope, site);
     for refusal in header.denied.iter().flatten() {
         refuse(reading, refusal, &envelope, site);
     }
     envelope
+}
+
+/// Takes note of the state that the envelope gives to its partition.
+fn settle(reading: &mut Reading<'_>, header: &Header<'_>, envelope: &Envelope, site: Site<'_>) {
+    let state = match header.state() {
+        None => return,
+        Some(Ok(state)) => state,
+        Some(Err(word)) => {
+            let text = format!("`{word}` is no state; known are complete, partial, denied, throttled, not-asked");
+            reading.desk.notices.error("P0359", site, text);
+            PartitionState::Partial { cause: "of an unknown state".into() }
+        }
+    };
+    let Some(kind) = envelope.kind else {
+        return reading.desk.notices.error("P0359", site, "an envelope with a `state` needs a `kind`");
+    };
+    let account = envelope.account.clone().unwrap_or_default();
+    let region = envelope.region.clone().unwrap_or_default();
+    let (what, cause) = match &state {
+        PartitionState::Complete | PartitionState::NotAsked => ("", "".into()),
+        PartitionState::Partial { cause } => ("were partly read", Arc::clone(cause)),
+        PartitionState::Denied { cause } => ("were refused", Arc::clone(cause)),
+        PartitionState::Throttled { cause } => ("were throttled", Arc::clone(cause)),
+    };
+    let first = reading.desk.coverage.settle(&account, &region, kind, state);
+    if first && !what.is_empty() {
+        let place = format!("account `{}`, region `{}`", shown(&account), shown(&region));
+        reading.desk.notices.warning("P0358", site, format!("{} of {place} {what}: {cause}", kind.as_str()));
+    }
 }
 
 fn refuse(reading: &mut Reading<'_>, refusal: &Refusal<'_>, envelope: &Envelope, site: Site<'_>) {
@@ -182,21 +238,39 @@ pub(super) fn close_page(reading: &mut Reading<'_>, rest: &Rest, place: Place<'_
         }
         if page.touched.is_empty() {
             let zone = segment_after(source, "zones").map_or("", region_of_zone);
-            let id = reading.desk.coverage.of(&project.into(), &zone.into(), Kind::Instances);
+            let id = reading.desk.coverage.of(&project.into(), &zone.into(), kind_of(page, place));
             reading.desk.coverage.partial(id, &cause);
         }
     }
     for zone in marks.unreachables.iter().flatten() {
-        reading.zone_warnings.push((last_segment(zone.as_str()).to_owned(), "UNREACHABLE".to_owned()));
+        reading.zone_warnings.push((zone.as_str().to_owned(), "UNREACHABLE".to_owned()));
     }
-    settle_zones(reading, project, page, site);
-    if page.touched.is_empty() && page.dropped.is_empty() && page.kinds.contains(&Kind::Instances) {
+    settle_zones(reading, project, page, place, site);
+    if page.touched.is_empty() && page.dropped.is_empty() {
         // Read to the end, and there was nothing.
-        reading.desk.coverage.read(
-            &project.into(),
-            &place.envelope.region.clone().unwrap_or_default(),
-            Kind::Instances,
-        );
+        let account: Arc<str> =
+            if project.is_empty() { place.envelope.account.clone().unwrap_or_default() } else { project.into() };
+        let region = place.envelope.region.clone().unwrap_or_default();
+        for kind in page.kinds.iter().filter(|k| **k == Kind::Instances || !project.is_empty()) {
+            reading.desk.coverage.read(&account, &region, *kind);
+        }
+    }
+}
+
+/// What a page holds, or would have held.
+fn kind_of(page: &Page, place: Place<'_>) -> Kind {
+    page.kinds.first().copied().or(place.envelope.kind).unwrap_or(Kind::Instances)
+}
+
+/// `zone us-central1-f` and its region, of `zones/us-central1-f`, `projects/p/regions/us-central1` or `global`.
+fn scope(text: &str) -> (String, &str) {
+    let name = last_segment(text);
+    if name == "global" {
+        (name.to_owned(), "")
+    } else if segment_after(text, "regions").is_some() {
+        (format!("region {}", shown(name)), name)
+    } else {
+        (format!("zone {}", shown(name)), region_of_zone(name))
     }
 }
 
@@ -210,20 +284,22 @@ pub(super) fn zone_warning(reading: &mut Reading<'_>, zone: &str, warning: &[u8]
     };
     if let Some(cause) = cause {
         reading.desk.notices.warning("P0358", site, format!("the provider warns: {cause}"));
-        reading.zone_warnings.push((last_segment(zone).to_owned(), cause));
+        reading.zone_warnings.push((zone.to_owned(), cause));
     }
 }
 
-fn settle_zones(reading: &mut Reading<'_>, project: &str, page: &Page, site: Site<'_>) {
+fn settle_zones(reading: &mut Reading<'_>, project: &str, page: &Page, place: Place<'_>, site: Site<'_>) {
     let known = reading.desk.coverage.places(&page.touched).into_iter().map(|(account, _)| account).next();
+    let known = known.or_else(|| place.envelope.account.clone());
     let project: Arc<str> = if project.is_empty() { known.unwrap_or_default() } else { project.into() };
     for (zone, cause) in std::mem::take(&mut reading.zone_warnings) {
-        let region: Arc<str> = region_of_zone(&zone).into();
-        let text = format!("zone {}: {cause}", shown(&zone));
+        let (name, region) = scope(&zone);
+        let region: Arc<str> = region.into();
+        let text = format!("{name}: {cause}");
         if !reading.desk.wants(&region) {
             reading.desk.notices.warning("P0364", site, format!("{text}; the connector does not read this region"));
             continue;
         }
-        reading.desk.coverage.denied(&project, &region, Kind::Instances, &text);
+        reading.desk.coverage.denied(&project, &region, kind_of(page, place), &text);
     }
 }

@@ -22,8 +22,9 @@ use crate::lang::job::{Connector, Regions};
 
 /// What is accepted, for messages.
 const ACCEPTED: &str = "accepted are, plain or gzip: aws ec2 describe-instances, describe-network-interfaces and describe-addresses, \
-    aws elbv2 and elb describe-load-balancers, az vm list (with -d or without), az network nic list and public-ip list, Azure REST \
-    pages, Resource Graph answers, gcloud compute instances list, Compute Engine list and aggregatedList, palisade/recording/1 and \
+    aws elbv2 and elb describe-load-balancers, az vm list (with -d or without), az network nic list, public-ip list, lb list and \
+    application-gateway list, Azure REST pages, Resource Graph answers, gcloud compute instances list, forwarding-rules list and \
+    addresses list, Compute Engine list and aggregatedList, palisade/recording/1 and \
     palisade/overlay/1";
 
 /// What the job file says about a file connector.
@@ -161,9 +162,10 @@ fn all_documents<R: Read>(
 /// Joins what stood in separate documents and settles the partitions.
 pub(super) fn finish(mut reading: Reading<'_>, now: Timestamp) -> (SnapshotInput, Vec<Notice>) {
     reading.settle_pages();
-    let Reading { mut desk, mut aws, mut azure, mut overlay, taken_at, .. } = reading;
+    let Reading { mut desk, mut aws, mut azure, gcp, mut overlay, taken_at, .. } = reading;
     aws.finish(&mut desk);
     azure.finish(&mut desk);
+    gcp.finish(&mut desk);
     let mut assets = std::mem::take(&mut desk.assets);
     for asset in &mut assets {
         put_addresses(&desk, asset);

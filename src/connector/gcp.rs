@@ -71,6 +71,50 @@ struct AccessConfig<'a> {
     public_ptr_domain_name: Option<Text<'a>>,
 }
 
+/// What a record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Type {
+    /// A machine.
+    Instance,
+    /// The front of a load balancer, regional or global.
+    ForwardingRule,
+    /// A reserved address.
+    Address,
+}
+
+impl Type {
+    const ALL: [(Self, &'static str, &'static str); 3] = [
+        (Self::Instance, "instances", "compute#instance"),
+        (Self::ForwardingRule, "forwardingRules", "compute#forwardingRule"),
+        (Self::Address, "addresses", "compute#address"),
+    ];
+
+    /// The partition kind it fills.
+    pub(super) fn kind(self) -> Kind {
+        match self {
+            Self::Instance => Kind::Instances,
+            Self::ForwardingRule => Kind::LoadBalancers,
+            Self::Address => Kind::Addresses,
+        }
+    }
+
+    /// By a record's `kind`.
+    pub(super) fn of_kind(kind: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|(_, _, k)| *k == kind).map(|(ty, ..)| ty)
+    }
+
+    /// By a list's `kind`, such as `compute#addressAggregatedList`.
+    pub(super) fn of_list(kind: &str) -> Option<Self> {
+        let record = kind.strip_suffix("List")?;
+        Self::of_kind(record.strip_suffix("Aggregated").unwrap_or(record))
+    }
+
+    /// By the list's name within a zone or region of an aggregated list.
+    pub(super) fn of_member(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|(_, k, _)| *k == key).map(|(ty, ..)| ty)
+    }
+}
+
 /// The region of a zone: `us-central1` of `us-central1-a`.
 pub(super) fn region_of_zone(zone: &str) -> &str {
     zone.rsplit_once('-').map_or(zone, |(region, _)| region)

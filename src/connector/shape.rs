@@ -20,6 +20,7 @@ use crate::connector::desk::{Desk, Envelope, Page, Record, shown};
 use crate::connector::envelope;
 use crate::connector::file::FileConnector;
 use crate::connector::gcp;
+use crate::connector::gcp_edge::{AddressEntry, ForwardingRule, GcpEdge};
 use crate::connector::notice::Site;
 use crate::connector::overlay::Overlay;
 use crate::connector::split::{Piece, SplitError, Splitter};
@@ -40,6 +41,7 @@ pub(super) struct Reading<'a> {
     pub(super) desk: Desk<'a>,
     pub(super) aws: Aws,
     pub(super) azure: Azure,
+    pub(super) gcp: GcpEdge,
     pub(super) overlay: Overlay,
     pub(super) file: Arc<str>,
     /// By kind of page.
@@ -84,6 +86,7 @@ impl<'a> Reading<'a> {
             desk: Desk::new(spec, limits),
             aws: Aws::default(),
             azure: Azure::default(),
+            gcp: GcpEdge::default(),
             overlay: Overlay::default(),
             file,
             continued: Vec::new(),
@@ -145,7 +148,7 @@ impl<'a> Reading<'a> {
     fn object<R: Read>(&mut self, s: &mut Splitter<R>, place: Place<'_>, page: &mut Page) -> Result<(), SplitError> {
         s.open(b'{', "an object")?;
         let mut rest = Rest::default();
-        let mut lists = 0_u32;
+        let (mut lists, mut aggregated) = (0_u32, false);
         let mut first = true;
         while s.member(&mut first, b'}')? {
             let key = s.key()?;
@@ -165,6 +168,7 @@ impl<'a> Reading<'a> {
                 }
                 ("items", Some(b'{')) => {
                     lists += 1;
+                    aggregated = true;
                     self.zones(s, inner, page)?;
                 }
                 ("data", Some(b'{')) => {
@@ -190,6 +194,10 @@ impl<'a> Reading<'a> {
             return Ok(());
         }
         self.understood += 1;
+        if aggregated && page.kinds.is_empty() {
+            let said = gcp::Type::of_list(&rest.kind).map(gcp::Type::kind);
+            page.kinds.insert(said.or(place.envelope.kind).unwrap_or(Kind::Instances));
+        }
         envelope::close_page(self, &rest, place, page);
         Ok(())
     }
@@ -265,10 +273,9 @@ impl<'a> Reading<'a> {
         self.desk.drop_record(&mut record, kind, &why);
     }
 
-    /// `items` of an aggregated list: zones with instances or a warning.
+    /// `items` of an aggregated list: zones, regions and `global`, each with records or a warning.
     fn zones<R: Read>(&mut self, s: &mut Splitter<R>, place: Place<'_>, page: &mut Page) -> Result<(), SplitError> {
         s.open(b'{', "an object")?;
-        page.kinds.insert(Kind::Instances);
         let mut first = true;
         while s.member(&mut first, b'}')? {
             let zone = s.key()?;
@@ -283,8 +290,10 @@ impl<'a> Reading<'a> {
                 let key = s.key()?;
                 let inner = format!("{path}.{key}");
                 match (key.as_str(), s.peek()?) {
-                    ("instances", Some(b'[')) => {
-                        self.list(s, Place { path: &inner, ..place }, Some(Shape::Gcp), page)?
+                    (list, Some(b'[')) if gcp::Type::of_member(list).is_some() => {
+                        let shape = gcp::Type::of_member(list).map(Shape::Gcp);
+                        page.kinds.extend(shape.map(Shape::kind));
+                        self.list(s, Place { path: &inner, ..place }, shape, page)?;
                     }
                     ("warning", Some(b'{')) => {
                         if let Piece::Whole(range) = s.value()? {
@@ -417,8 +426,16 @@ impl<'a> Reading<'a> {
             Shape::ClassicBalancer => {
                 parse(bytes).map(|r: ClassicBalancer<'_>| self.aws.classic(desk, &r, &mut record))
             }
-            Shape::Azure(ty) => parse(bytes).map(|r: Resource<'_>| self.azure.resource(desk, ty, &r, &mut record)),
-            Shape::Gcp => parse(bytes).map(|r: gcp::Instance<'_>| gcp::instance(desk, &r, &mut record)),
+            Shape::Azure(ty) => Resource::read(bytes).map(|r| self.azure.resource(desk, ty, r, &mut record)),
+            Shape::Gcp(gcp::Type::Instance) => {
+                parse(bytes).map(|r: gcp::Instance<'_>| gcp::instance(desk, &r, &mut record))
+            }
+            Shape::Gcp(gcp::Type::ForwardingRule) => {
+                parse(bytes).map(|r: ForwardingRule<'_>| self.gcp.forwarding_rule(desk, &r, &mut record))
+            }
+            Shape::Gcp(gcp::Type::Address) => {
+                parse(bytes).map(|r: AddressEntry<'_>| self.gcp.address(desk, &r, &mut record))
+            }
         };
         if let Err(why) = read {
             desk.drop_record(&mut record, shape.kind(), &why);
@@ -498,6 +515,8 @@ fn row_object(row: &[u8], columns: &[String]) -> Option<Vec<u8>> {
 pub(super) struct Rest {
     bytes: Vec<u8>,
     schema: String,
+    /// Google's `kind` of the list.
+    kind: String,
     record: bool,
     body: bool,
     /// Members that came after `body`.
@@ -513,6 +532,7 @@ impl Rest {
         }
         match key {
             "schema" => self.schema = serde_json::from_slice(value).unwrap_or_default(),
+            "kind" => self.kind = serde_json::from_slice(value).unwrap_or_default(),
             "InstanceId" | "vmId" | "selfLink" | "ImageId" | "AmiLaunchIndex" => self.record = true,
             _ if self.body => self.late.push(key.to_owned()),
             _ => {}

@@ -163,6 +163,10 @@ pub struct Connector {
     pub sync_every: Duration,
     /// Project number for GCP (query-language.md 10.3).
     pub project_number: Option<String>,
+    /// Where the provider is asked instead of its public endpoints: a proxy, a private endpoint, a test server.
+    pub endpoint: Option<Spanned<String>>,
+    /// Share of the provider's call quotas that the connector may use, in percent; 1 to 100, default 50.
+    pub call_budget: u8,
     /// The block.
     pub span: Span,
 }
@@ -219,8 +223,12 @@ pub enum PortChoice {
 pub enum Ping {
     /// ICMP or ICMPv6 echo.
     Icmp,
+    /// An ICMP timestamp request; an echo over IPv6, which has no timestamps.
+    Timestamp,
     /// A SYN to each port.
     Tcp(PortSet),
+    /// An ACK to each port, which passes filters that look at SYNs only.
+    TcpAck(PortSet),
     /// A datagram to each port.
     Udp(PortSet),
 }
@@ -618,6 +626,8 @@ pub struct ReportTemplate {
     pub sort: ReportSort,
     /// Sections to include: words of the guide's display tab.
     pub include: Vec<Spanned<String>>,
+    /// Kinds of findings to include; empty for all. A kind left out prints as a dash. Guide rule L9.
+    pub kinds: Vec<String>,
     /// Default output format.
     pub format: String,
     /// The block.

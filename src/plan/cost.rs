@@ -12,8 +12,8 @@ pub fn pings(profile: &Profile) -> u64 {
         .ping
         .iter()
         .map(|p| match p {
-            Ping::Icmp => 1,
-            Ping::Tcp(ports) | Ping::Udp(ports) => u64::from(ports.len()),
+            Ping::Icmp | Ping::Timestamp => 1,
+            Ping::Tcp(ports) | Ping::TcpAck(ports) | Ping::Udp(ports) => u64::from(ports.len()),
         })
         .sum()
 }

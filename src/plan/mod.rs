@@ -13,5 +13,7 @@ pub mod plan;
 pub mod planner;
 pub mod ports;
 pub mod resolve;
+#[cfg(test)]
+pub(crate) mod sample;
 pub mod target;
 pub mod why;

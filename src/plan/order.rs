@@ -1,27 +1,40 @@
-//! The order of probes by arithmetic: a seeded permutation of `0..n` in constant memory, and shards of it.
+//! The order of probes by arithmetic: a seeded permutation of `0..n` in constant memory, its inverse, and shards of it.
 //!
 //! A Feistel network over the smallest even number of bits that holds `n`, walked until the value falls below `n`
-//! (Black and Rogaway, "Ciphers with Arbitrary Finite Domains", 2002). Each number comes exactly once.
+//! (Black and Rogaway, "Ciphers with Arbitrary Finite Domains", 2002). Each number comes exactly once. The order keeps
+//! probes apart and hides nothing, so its round function is a cheap mixer; only the keys come from a keyed hash.
 
 use std::hash::Hasher;
 
 use siphasher::sip::SipHasher13;
 
-const ROUNDS: u8 = 4;
+const ROUNDS: usize = 4;
 
 /// A permutation of `0..n`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Order {
     n: u64,
     half_bits: u32,
-    seed: u64,
+    keys: [u64; ROUNDS],
+}
+
+/// Multiply and fold, with the constants of SplitMix64 (Steele, Lea and Flood, 2014).
+fn mix(value: u64, key: u64) -> u64 {
+    let a = (value ^ key).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let b = (a ^ (a >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    b ^ (b >> 31)
 }
 
 impl Order {
     /// The permutation of `0..n` for a seed.
     pub fn new(n: u64, seed: u64) -> Self {
         let bits = u64::BITS - n.saturating_sub(1).leading_zeros();
-        Self { n, half_bits: bits.div_ceil(2).max(1), seed }
+        let keys = [0u64, 1, 2, 3].map(|round| {
+            let mut hash = SipHasher13::new_with_keys(seed, round);
+            hash.write_u64(n);
+            hash.finish()
+        });
+        Self { n, half_bits: bits.div_ceil(2).max(1), keys }
     }
 
     /// How many numbers there are.
@@ -47,13 +60,32 @@ impl Order {
         Some(value)
     }
 
+    /// The position of a number: what [`Order::at`] turns back into it. None where there is no such number.
+    pub fn position(&self, number: u64) -> Option<u64> {
+        if number >= self.n {
+            return None;
+        }
+        let mut value = self.unpermute(number);
+        while value >= self.n {
+            value = self.unpermute(value);
+        }
+        Some(value)
+    }
+
     fn permute(&self, value: u64) -> u64 {
         let mask = (1u64 << self.half_bits) - 1;
         let (mut left, mut right) = (value >> self.half_bits, value & mask);
-        for round in 0..ROUNDS {
-            let mut hash = SipHasher13::new_with_keys(self.seed, u64::from(round));
-            hash.write_u64(right);
-            (left, right) = (right, left ^ (hash.finish() & mask));
+        for key in self.keys {
+            (left, right) = (right, left ^ (mix(right, key) & mask));
+        }
+        (left << self.half_bits) | right
+    }
+
+    fn unpermute(&self, value: u64) -> u64 {
+        let mask = (1u64 << self.half_bits) - 1;
+        let (mut left, mut right) = (value >> self.half_bits, value & mask);
+        for key in self.keys.into_iter().rev() {
+            (left, right) = (right ^ (mix(left, key) & mask), left);
         }
         (left << self.half_bits) | right
     }
@@ -103,6 +135,10 @@ mod tests {
             let mut all: Vec<u64> = (0..count).flat_map(|i| order.shard(i, count).collect::<Vec<_>>()).collect();
             all.sort_unstable();
             prop_assert_eq!(all, (0..n).collect::<Vec<_>>());
+            for position in 0..n {
+                prop_assert_eq!(order.at(position).and_then(|v| order.position(v)), Some(position));
+            }
+            prop_assert_eq!(order.position(n), None);
         }
 
         /// In a domain that cannot be walked, no two of some positions may meet.
@@ -112,7 +148,7 @@ mod tests {
             let some: Vec<u64> = (0..64).filter_map(|i| order.at((start % n).saturating_add(i * 977))).collect();
             let distinct: std::collections::BTreeSet<u64> = some.iter().copied().collect();
             prop_assert_eq!(distinct.len(), some.len());
-            prop_assert!(some.iter().all(|v| *v < n));
+            prop_assert!(some.iter().all(|v| *v < n && order.position(*v).and_then(|p| order.at(p)) == Some(*v)));
         }
 
         #[test]

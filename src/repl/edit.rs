@@ -221,6 +221,9 @@ pub(super) fn editor(names: Names, color: bool) -> Reedline {
         .with_completer(Box::new(Words { names }))
         .with_menu(ReedlineMenu::EngineCompleter(Box::new(menu)))
         .with_validator(Box::new(Whole))
+        // One candidate is put in at once, and so is what all candidates have in common.
+        .with_quick_completions(true)
+        .with_partial_completions(true)
         .with_edit_mode(Box::new(Emacs::new(keys)))
         .with_ansi_colors(color);
     if color {

@@ -161,6 +161,7 @@ fn hosts(plan: &Plan, outcome: &ScanOutcome) -> Vec<HostRecord> {
                 counts: host.counts.iter().map(|(s, n)| (PortState::as_str(*s).to_owned(), *n)).collect(),
                 findings: Vec::new(),
                 annotations: own.map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+                clause: Some(target.warrant().clause.to_string()),
                 first: host.span.map(|s| s.0.to_string()),
                 last: host.span.map(|s| s.1.to_string()),
             })

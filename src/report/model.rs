@@ -120,6 +120,9 @@ pub struct HostRecord {
     pub findings: Vec<serde_json::Value>,
     /// Facts that a hook added.
     pub annotations: BTreeMap<String, String>,
+    /// The clause that chose it, `file:line:column`.
+    #[serde(default)]
+    pub clause: Option<String>,
     /// First packet, RFC 3339.
     pub first: Option<String>,
     /// Last packet, RFC 3339.

@@ -4,16 +4,16 @@ use std::fmt::Write as _;
 
 use super::model::{Results, TagsRecord};
 
-fn dash(text: &str) -> &str {
+pub(super) fn dash(text: &str) -> &str {
     if text.is_empty() { "-" } else { text }
 }
 
-fn tags(tags: Option<&TagsRecord>) -> String {
+pub(super) fn tags(tags: Option<&TagsRecord>) -> String {
     tags.map_or("-".into(), |t| format!("({}) {}", t.quantifier, t.tags.join(", ")))
 }
 
 /// `04/30/2018 at 22:35:12 (GMT+0000)`, the guide's form.
-fn guide_time(text: &str) -> String {
+pub(super) fn guide_time(text: &str) -> String {
     match text.parse::<jiff::Timestamp>() {
         Ok(at) => at.strftime("%m/%d/%Y at %H:%M:%S (GMT+0000)").to_string(),
         Err(_) => text.to_owned(),
@@ -21,7 +21,7 @@ fn guide_time(text: &str) -> String {
 }
 
 /// `00:06:40`.
-fn clock(seconds: f64) -> String {
+pub(super) fn clock(seconds: f64) -> String {
     let s = seconds.round() as u64;
     format!("{:02}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60)
 }

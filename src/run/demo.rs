@@ -10,17 +10,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::store::atomic;
+
 /// What a demo service says first; nothing for one that waits for a request.
 struct Service {
     port: u16,
     greeting: &'static str,
 }
 
-/// One demo host: an address of 127.0.0.0/8, a name, a state, a role, and its services.
+/// One demo host: a name, a state, a role, and its services.
 struct Host {
     id: &'static str,
     name: &'static str,
-    addr: Ipv4Addr,
+    /// Last octet of its address.
+    number: u8,
     state: &'static str,
     role: &'static str,
     services: &'static [Service],
@@ -32,12 +35,15 @@ const WEB_TLS: Service = Service { port: 8443, greeting: "" };
 const CACHE: Service = Service { port: 6379, greeting: "" };
 const MAIL: Service = Service { port: 2525, greeting: "220 mail.example ESMTP\r\n" };
 
+/// Third octets that are tried in turn, so that several demos can run at once.
+const NETWORKS: std::ops::Range<u8> = 90..190;
+
 /// The hosts. `stopped` and `intern` must not be touched: one is terminated, the other does not carry the tag.
 const HOSTS: &[Host] = &[
     Host {
         id: "i-0demo000000000001",
         name: "web-1",
-        addr: Ipv4Addr::new(127, 0, 90, 1),
+        number: 1,
         state: "running",
         role: "web",
         services: &[WEB, WEB_TLS],
@@ -45,43 +51,15 @@ const HOSTS: &[Host] = &[
     Host {
         id: "i-0demo000000000002",
         name: "web-2",
-        addr: Ipv4Addr::new(127, 0, 90, 2),
+        number: 2,
         state: "running",
         role: "web",
         services: &[WEB, WEB_TLS, SSH],
     },
-    Host {
-        id: "i-0demo000000000003",
-        name: "cache",
-        addr: Ipv4Addr::new(127, 0, 90, 3),
-        state: "running",
-        role: "cache",
-        services: &[CACHE],
-    },
-    Host {
-        id: "i-0demo000000000004",
-        name: "mail",
-        addr: Ipv4Addr::new(127, 0, 90, 4),
-        state: "running",
-        role: "mail",
-        services: &[MAIL, SSH],
-    },
-    Host {
-        id: "i-0demo000000000005",
-        name: "stopped",
-        addr: Ipv4Addr::new(127, 0, 90, 5),
-        state: "terminated",
-        role: "web",
-        services: &[SSH],
-    },
-    Host {
-        id: "i-0demo000000000006",
-        name: "intern",
-        addr: Ipv4Addr::new(127, 0, 90, 6),
-        state: "running",
-        role: "lab",
-        services: &[SSH],
-    },
+    Host { id: "i-0demo000000000003", name: "cache", number: 3, state: "running", role: "cache", services: &[CACHE] },
+    Host { id: "i-0demo000000000004", name: "mail", number: 4, state: "running", role: "mail", services: &[MAIL, SSH] },
+    Host { id: "i-0demo000000000005", name: "stopped", number: 5, state: "terminated", role: "web", services: &[SSH] },
+    Host { id: "i-0demo000000000006", name: "intern", number: 6, state: "running", role: "lab", services: &[SSH] },
 ];
 
 const JOB: &str = r#"# The demo: four of these six hosts are ours to scan; see `palisade why demo stopped`.
@@ -118,6 +96,8 @@ scan "demo" {
 pub struct Demo {
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
+    /// Third octet of the hosts' addresses.
+    pub network: u8,
     /// Hosts and services in words, one line a host.
     pub summary: Vec<String>,
 }
@@ -126,26 +106,23 @@ pub struct Demo {
 const IDLE: Duration = Duration::from_millis(10);
 
 impl Demo {
-    /// Writes the workspace into a folder and starts the hosts.
+    /// Starts the hosts and writes the workspace that knows them into a folder.
     pub fn start(folder: &Path) -> io::Result<Self> {
+        let (network, listeners) = free_network()?;
         fs::create_dir_all(folder)?;
-        fs::write(folder.join("demo.pal"), JOB)?;
-        fs::write(folder.join("inventory.json"), inventory())?;
-        let mut demo = Self { stop: Arc::new(AtomicBool::new(false)), threads: Vec::new(), summary: Vec::new() };
+        atomic::write(&folder.join("demo.pal"), JOB.as_bytes())?;
+        atomic::write(&folder.join("inventory.json"), inventory(network).as_bytes())?;
+        let mut demo = Self { network, stop: Arc::default(), threads: Vec::new(), summary: Vec::new() };
+        for (listener, greeting) in listeners {
+            let stop = Arc::clone(&demo.stop);
+            demo.threads.push(std::thread::spawn(move || serve(&listener, greeting, &stop)));
+        }
         for host in HOSTS {
-            for service in host.services {
-                let at = SocketAddr::from((host.addr, service.port));
-                let listener = TcpListener::bind(at)
-                    .map_err(|e| io::Error::new(e.kind(), format!("{at}: {e}; is another demo running?")))?;
-                listener.set_nonblocking(true)?;
-                let stop = Arc::clone(&demo.stop);
-                demo.threads.push(std::thread::spawn(move || serve(&listener, service.greeting, &stop)));
-            }
             let ports: Vec<String> = host.services.iter().map(|s| s.port.to_string()).collect();
             demo.summary.push(format!(
-                "{:9} {:8} {:11} role={:6} listens on {}",
+                "{:9} {:10} {:11} role={:6} listens on {}",
                 host.name,
-                host.addr,
+                host.addr(network),
                 host.state,
                 host.role,
                 ports.join(", ")
@@ -153,6 +130,38 @@ impl Demo {
         }
         Ok(demo)
     }
+}
+
+impl Host {
+    fn addr(&self, network: u8) -> Ipv4Addr {
+        Ipv4Addr::new(127, 0, network, self.number)
+    }
+}
+
+/// The first network on which every service can listen.
+fn free_network() -> io::Result<(u8, Vec<(TcpListener, &'static str)>)> {
+    let mut last = io::Error::other("no network was tried");
+    for network in NETWORKS {
+        match listeners(network) {
+            Ok(listeners) => return Ok((network, listeners)),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => last = error,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(last)
+}
+
+fn listeners(network: u8) -> io::Result<Vec<(TcpListener, &'static str)>> {
+    let mut all = Vec::new();
+    for host in HOSTS {
+        for service in host.services {
+            let at = SocketAddr::from((host.addr(network), service.port));
+            let listener = TcpListener::bind(at).map_err(|e| io::Error::new(e.kind(), format!("{at}: {e}")))?;
+            listener.set_nonblocking(true)?;
+            all.push((listener, service.greeting));
+        }
+    }
+    Ok(all)
 }
 
 impl Drop for Demo {
@@ -189,7 +198,7 @@ fn answer(mut stream: TcpStream, greeting: &str) {
 }
 
 /// The hosts as `aws ec2 describe-instances` would print them.
-fn inventory() -> String {
+fn inventory(network: u8) -> String {
     let instances: Vec<String> = HOSTS
         .iter()
         .enumerate()
@@ -202,7 +211,7 @@ fn inventory() -> String {
                 host.id,
                 host.state,
                 n + 1,
-                host.addr,
+                host.addr(network),
                 host.name,
                 host.role
             )
@@ -224,7 +233,7 @@ mod tests {
         let demo = Demo::start(&folder).unwrap();
         for host in HOSTS {
             for service in host.services {
-                let mut stream = TcpStream::connect((host.addr, service.port)).unwrap();
+                let mut stream = TcpStream::connect((host.addr(demo.network), service.port)).unwrap();
                 stream.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
                 let mut text = String::new();
                 let _ = stream.read_to_string(&mut text);

@@ -8,4 +8,5 @@ pub mod error;
 pub mod files;
 pub mod inventory;
 pub mod pipeline;
+pub mod report;
 pub mod workspace;

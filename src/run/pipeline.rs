@@ -19,7 +19,7 @@ use crate::plan::why::{self, Why};
 use crate::report::compile::{self, RunFacts};
 use crate::report::model::Results;
 use crate::scan::observation::Mode;
-use crate::scan::{ScanInput, ScanOutcome, scan};
+use crate::scan::{LiveExclusions, ScanInput, ScanOutcome, scan};
 use crate::script::hook::{HookScript, load};
 use crate::store::{RunEnd, RunState, Store};
 
@@ -81,6 +81,7 @@ impl<'w> Prepared<'w> {
             in_flight: env.limits.names_in_flight,
             timeout: env.limits.resolve_timeout,
             addresses_per_name: env.limits.addresses_per_name,
+            ipv6: self.job.targets.ipv6,
         });
         act(&PlanInput {
             program: &self.workspace.program,
@@ -163,6 +164,8 @@ pub fn run(prepared: &Prepared<'_>, plan: &Plan, options: RunOptions<'_>, store:
         progress: env.progress.as_ref(),
         stop: &env.stop,
         finished: &finished,
+        exclusions: &LiveExclusions::default(),
+        keep: None,
     };
     let outcome = match scan(&input) {
         Ok(outcome) => outcome,

@@ -1,533 +1,831 @@
-//! The raw scanner's mind: which frame next, what a reply means. It does no I/O and reads no clock; time and frames are
+//! The raw scanner's mind: which frames next, what a reply means. It does no I/O and reads no clock; time and frames are
 //! arguments.
 //!
-//! Discovery comes first where the profile skips dead hosts; then rounds over all pairs in seeded order, each round only
-//! the unanswered. Replies are recognised by a keyed cookie in the sequence number (RFC 9293 3.4: an acceptable answer
-//! acknowledges it plus one), so a stranger's or forged packet counts for nothing.
+//! Discovery comes first where the profile skips dead hosts; then the ports. Each is a grid of targets times questions
+//! in seeded order, gone through window by window; within a window, rounds over what is unanswered. Replies are
+//! recognised by a keyed cookie, so a stranger's or forged packet counts for nothing (see `answer.rs`).
 
-use std::collections::{HashMap, VecDeque};
-use std::hash::Hasher;
+use std::collections::{HashSet, VecDeque};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use siphasher::sip::SipHasher13;
-
-use super::observation::{HostState, PortObservation, PortState, ProbeKind, Reason};
+use super::answer::{Cookies, Ports};
+use super::auto::Auto;
+use super::grid::{Ask, Grid};
+use super::hosts::{Aim, Cut, Host};
+use super::ledger::Ledger;
+use super::link::{BATCH, Batch};
+use super::observation::Reason;
 use super::outcome::Counters;
-use super::pace::Pace;
 use super::payload;
-use super::wire::{Ends, Probe, Reply, build};
-use crate::lang::job::{DeadHosts, Ping, Profile, Protocol};
-use crate::plan::order::Order;
+use super::quick::ByAddress;
+use super::rates::Rates;
+use super::recall::Tally;
+use super::template::{Fields, Route, Template};
+use super::waiting::{Brake, Waiting};
+use super::window::{Answer, Window};
+use super::wire::Hardware;
+use crate::lang::job::{DeadHosts, Ping, Profile};
 
-/// First of the source ports we own, one a round, above the kernel's default ephemeral range (32768 to 60999).
-const FIRST_PORT: u16 = 61_000;
-/// Longest and shortest wait after the last probe of a round.
-const LONGEST_WAIT: Duration = Duration::from_millis(1_200);
-const SHORTEST_WAIT: Duration = Duration::from_millis(150);
-/// Pairs that wait for their host's rate before the order goes on.
-const DEFERRED: usize = 4_096;
+/// Longest and shortest wait for answers.
+pub(super) const LONGEST_WAIT: Duration = Duration::from_millis(1_200);
+pub(super) const SHORTEST_WAIT: Duration = Duration::from_millis(100);
+/// Wait while nothing has answered yet. RFC 6298 2.1.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+/// Loss from which a target's own repetition of a lost SYN-ACK, after a second, is waited for. RFC 6298 2.1, 5.5.
+const LOSS_SEEN: f64 = 0.002;
+/// Control probes at once and their pause.
+const CONTROLS: usize = 16;
+const CONTROL_PAUSE: Duration = Duration::from_millis(50);
+/// Packets a second to a host that answers only so often, where its own rate is not known any more.
+const POLICED: u32 = 20;
+/// Answered pairs kept for control probes.
+const POOL: usize = 4_096;
 
-/// One target of the engine.
-#[derive(Debug, Clone)]
-pub(super) struct Aim {
-    /// Index in the plan.
-    pub(super) target: u32,
-    /// Ends of the path.
-    pub(super) ends: Ends,
-    /// A lower rate for this target.
-    pub(super) rate: Option<u32>,
-}
-
-/// A frame to send, with what the ledger has to know.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Shot {
-    pub(super) frame: Vec<u8>,
-    pub(super) target: u32,
-    pub(super) destination: IpAddr,
-    pub(super) port: u16,
-    pub(super) kind: ProbeKind,
+/// What the engine is made from.
+pub(super) struct Setup<'a> {
+    pub(super) aims: Vec<Aim>,
+    /// Our addresses with the hardware address frames carry.
+    pub(super) sources: Vec<(IpAddr, Hardware)>,
+    pub(super) tcp: &'a [u16],
+    pub(super) udp: &'a [u16],
+    pub(super) profile: &'a Profile,
+    pub(super) seed: u64,
+    /// Source ports that belong to the scan.
+    pub(super) ports: Ports,
 }
 
 /// What the engine wants next.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// Send this.
-    Send(Box<Shot>),
+    /// The batch is filled: send it, then say what became of it.
+    Send,
     /// Nothing before this moment; look for replies meanwhile.
     Wait(Duration),
     /// All done.
     Done,
 }
 
-/// One question to every target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ask {
-    Echo,
-    Tcp(u16),
-    Udp(u16),
-}
-
-/// State of one (target, question) pair.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pair {
-    Silent,
-    Answered { state: PortState, reason: Reason, ttl: u8, rtt_us: u32 },
-}
-
-/// What a genuine reply says.
+/// A frame of the batch.
 #[derive(Debug, Clone, Copy)]
-struct Seen {
-    state: PortState,
-    reason: Reason,
-    ttl: u8,
-}
-
-/// What is known of one target.
-#[derive(Debug, Clone)]
-struct Host {
-    alive: Option<Reason>,
-    first: Option<Duration>,
-    last: Duration,
-    /// Given up before all probes were sent, and why.
-    cut: Option<&'static str>,
+pub(super) struct Shot {
+    pub(super) host: u32,
+    place: u32,
+    control: bool,
+    last_try: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     Discover,
     Ports,
     End,
 }
 
+/// An open port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) host: u32,
+    pub(super) tcp: bool,
+    pub(super) port: u16,
+    pub(super) ttl: u8,
+    pub(super) rtt_us: u32,
+}
+
+/// A control probe on its way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Control {
+    pub(super) place: u32,
+    pub(super) source_port: u16,
+    pub(super) sent: Duration,
+}
+
+/// An answer that came while hosts were being found, to a port that is asked later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Early {
+    pub(super) host: u32,
+    pub(super) tcp: bool,
+    pub(super) port: u16,
+    pub(super) answer: Answer,
+}
+
 /// The engine.
 pub(super) struct Engine {
-    aims: Vec<Aim>,
-    by_address: HashMap<IpAddr, usize>,
+    pub(super) aims: Vec<Aim>,
+    pub(super) hosts: Vec<Host>,
+    pub(super) by_address: ByAddress<u32>,
+    pub(super) sources: Vec<(IpAddr, Hardware)>,
+    templates: Vec<(Template, Template)>,
     pings: Vec<Ask>,
-    ports: Vec<Ask>,
-    port_index: HashMap<(bool, u16), usize>,
-    dead_hosts: DeadHosts,
-    tries: u8,
+    pub(super) asks: Vec<Ask>,
+    pub(super) dead_hosts: DeadHosts,
+    pub(super) tries: u8,
+    wanted_recall: Option<f64>,
     max_time_per_host: Option<Duration>,
-    key: u64,
-    pace: Pace,
-    phase: Phase,
-    round: u8,
-    order: Order,
-    position: u64,
-    deferred: VecDeque<u64>,
-    pairs: Vec<Pair>,
-    sent_at: Vec<u32>,
-    hosts: Vec<Host>,
-    /// End of the wait after a round.
+    pub(super) cookies: Cookies,
+    seed: u64,
+    rates: Rates,
+    pub(super) auto: Auto,
+    pub(super) phase: Phase,
+    pub(super) grid: Grid,
+    pub(super) window: Window,
+    pub(super) round: u8,
+    round_began: Duration,
+    cursor: u32,
+    left_behind: bool,
+    waiting: Waiting,
+    /// End of the wait after the last round.
     quiet_until: Option<Duration>,
-    slowest: Duration,
-    /// Pairs without an answer.
-    unanswered: usize,
+    /// Hosts that discovery has not found yet.
+    pub(super) asleep: u32,
+    pub(super) early: Vec<Early>,
+    pub(super) early_seen: HashSet<(u32, bool, u16)>,
+    pub(super) open: Vec<Found>,
+    pub(super) shots: Vec<Shot>,
+    pool: VecDeque<u32>,
+    pub(super) controls: Vec<Control>,
+    controlled: Duration,
+    pub(super) tally: Tally,
+    /// The ledger of what the present window does not hold.
+    pub(super) ledger: Ledger,
+    /// Tries that a checkpoint gave back and the ledger still counts: places of the present window.
+    pub(super) given_back: Vec<u32>,
     /// Frames and replies.
     pub(super) counters: Counters,
-    done: u64,
+    /// Pairs of windows that are over, and silent pairs of this one with all their tries.
+    pub(super) done_before: u64,
+    pub(super) exhausted: u32,
+    pub(super) lost_pairs: u64,
+    pub(super) saved: u64,
+    pub(super) policed_pairs: u64,
+    /// What the clock of this process has to be put forward by: an engine's time goes on where a checkpoint ended.
+    pub(super) base: Duration,
+    /// Wall time and engine time of the checkpoint it came from.
+    pub(super) before: Option<(jiff::Timestamp, Duration)>,
+    /// The moment of the last fill.
+    pub(super) present: Duration,
+    /// Nothing is sent before this moment.
+    pub(super) not_before: Duration,
+    /// Time since the link was last read: how late an answer may be noticed.
+    pub(super) slack: Duration,
 }
 
 impl Engine {
-    pub(super) fn new(aims: Vec<Aim>, tcp: &[u16], udp: &[u16], profile: &Profile, seed: u64) -> Self {
-        let pings = profile.ping.iter().flat_map(|ping| match ping {
-            Ping::Icmp => vec![Ask::Echo],
-            Ping::Tcp(ports) => ports.iter().map(Ask::Tcp).collect(),
-            Ping::Udp(ports) => ports.iter().map(Ask::Udp).collect(),
-        });
-        let ports: Vec<Ask> = tcp.iter().map(|p| Ask::Tcp(*p)).chain(udp.iter().map(|p| Ask::Udp(*p))).collect();
-        let port_index = ports
-            .iter()
-            .enumerate()
-            .filter_map(|(i, ask)| match ask {
-                Ask::Tcp(p) => Some(((true, *p), i)),
-                Ask::Udp(p) => Some(((false, *p), i)),
-                Ask::Echo => None,
-            })
-            .collect();
+    pub(super) fn new(setup: Setup<'_>) -> Self {
+        let profile = setup.profile;
+        let pings: Vec<Ask> = profile.ping.iter().flat_map(asks).collect();
+        let asks: Vec<Ask> =
+            setup.tcp.iter().map(|p| Ask::Tcp(*p)).chain(setup.udp.iter().map(|p| Ask::Udp(*p))).collect();
         let per_second = |r: &Option<crate::base::quantity::Rate>| r.map(|r| r.per_second);
-        let hosts = vec![Host { alive: None, first: None, last: Duration::ZERO, cut: None }; aims.len()];
+        let mut rates = Rates::new(
+            per_second(&profile.rate),
+            per_second(&profile.per_network),
+            per_second(&profile.per_host),
+            setup.aims.iter().map(|a| a.destination),
+        );
+        for (i, aim) in setup.aims.iter().enumerate() {
+            if let Some(rate) = aim.rate {
+                rates.slow(i as u32, rate, setup.aims.len());
+            }
+        }
+        let templates =
+            setup.sources.iter().map(|(a, h)| (Template::tcp(*a, *h, false), Template::tcp(*a, *h, true))).collect();
         let mut engine = Self {
-            by_address: aims.iter().enumerate().map(|(i, a)| (a.ends.destination, i)).collect(),
-            pings: pings.collect(),
-            port_index,
+            hosts: vec![Host::default(); setup.aims.len()],
+            by_address: setup.aims.iter().enumerate().map(|(i, a)| (a.destination, i as u32)).collect(),
+            templates,
             dead_hosts: profile.dead_hosts,
             tries: profile.retries.saturating_add(1),
+            wanted_recall: profile.recall.map(|r| f64::from(r) / 100_000.0),
             max_time_per_host: profile.max_time_per_host,
-            key: seed,
-            pace: Pace::new(per_second(&profile.rate), per_second(&profile.per_network), per_second(&profile.per_host)),
+            cookies: Cookies { key: setup.seed, ports: setup.ports },
+            seed: setup.seed,
+            rates,
+            auto: Auto::default(),
             phase: Phase::Discover,
+            grid: Grid::new(Vec::new(), Vec::new(), 0, 0),
+            window: Window::default(),
             round: 0,
-            order: Order::new(0, seed),
-            position: 0,
-            deferred: VecDeque::new(),
-            pairs: vec![Pair::Silent; aims.len() * ports.len()],
-            sent_at: vec![0; aims.len() * ports.len()],
-            hosts,
+            round_began: Duration::ZERO,
+            cursor: 0,
+            left_behind: false,
+            waiting: Waiting::new(setup.aims.len()),
             quiet_until: None,
-            slowest: Duration::ZERO,
-            unanswered: aims.len() * ports.len(),
+            asleep: setup.aims.len() as u32,
+            early: Vec::new(),
+            early_seen: HashSet::new(),
+            open: Vec::new(),
+            shots: Vec::with_capacity(BATCH),
+            pool: VecDeque::new(),
+            controls: Vec::new(),
+            controlled: Duration::ZERO,
+            tally: Tally::default(),
+            ledger: Ledger::default(),
+            given_back: Vec::new(),
             counters: Counters::default(),
-            done: 0,
-            aims,
-            ports,
+            done_before: 0,
+            exhausted: 0,
+            lost_pairs: 0,
+            saved: 0,
+            policed_pairs: 0,
+            base: Duration::ZERO,
+            before: None,
+            present: Duration::ZERO,
+            not_before: Duration::ZERO,
+            slack: Duration::ZERO,
+            aims: setup.aims,
+            sources: setup.sources,
+            pings,
+            asks,
         };
-        engine.start_round();
+        let first = if engine.pings.is_empty() { Phase::Ports } else { Phase::Discover };
+        engine.begin(first);
         engine
     }
 
-    fn asks(&self) -> &[Ask] {
-        match self.phase {
-            Phase::Discover => &self.pings,
-            Phase::Ports | Phase::End => &self.ports,
+    /// True where hosts that answered no ping are not asked for their ports.
+    pub(super) fn skips_dead(&self) -> bool {
+        self.dead_hosts == DeadHosts::Skip && !self.pings.is_empty()
+    }
+
+    /// True where no ping was asked for.
+    pub(super) fn pings_nobody(&self) -> bool {
+        self.pings.is_empty()
+    }
+
+    /// Pairs of targets and ports.
+    pub(super) fn pairs(&self) -> u64 {
+        self.aims.len() as u64 * self.asks.len() as u64
+    }
+
+    /// The grid of a phase, as it stands: of the ports, only hosts that are alive where dead ones are skipped.
+    pub(super) fn grid_of(&self, phase: Phase) -> (Grid, u64) {
+        let seed = self.seed ^ if phase == Phase::Ports { 0x0070_6f72_7473 } else { 0 };
+        let all = 0..self.aims.len() as u32;
+        let (hosts, asks) = match phase {
+            Phase::Discover => (all.collect(), self.pings.clone()),
+            Phase::Ports if self.skips_dead() => {
+                let alive = |h: &u32| self.hosts.get(*h as usize).is_some_and(|h| h.alive.is_some());
+                (all.filter(alive).collect(), self.asks.clone())
+            }
+            Phase::Ports => (all.collect(), self.asks.clone()),
+            Phase::End => (Vec::new(), Vec::new()),
+        };
+        (Grid::new(hosts, asks, self.aims.len(), seed), seed)
+    }
+
+    fn begin(&mut self, phase: Phase) {
+        self.phase = phase;
+        let (grid, seed) = self.grid_of(phase);
+        self.grid = grid;
+        if phase == Phase::End {
+            self.window = Window::default();
+            return;
+        }
+        let warrant = |h: &u32| self.aims.get(*h as usize).map(|a| (a.target, a.destination));
+        let targets: Arc<[_]> = self.grid.hosts().iter().filter_map(warrant).collect();
+        let probes: Arc<[_]> = self.grid.asks().iter().map(|a| a.entry()).collect();
+        self.ledger.grid(targets, probes, seed);
+        self.open_window(0);
+    }
+
+    fn open_window(&mut self, start: u64) {
+        self.window = Window::new(start, self.grid.len());
+        self.pool.clear();
+        self.controls.clear();
+        self.exhausted = 0;
+        if self.phase == Phase::Ports {
+            for early in std::mem::take(&mut self.early) {
+                let place = self.grid.position(early.host, early.tcp, early.port);
+                match place.and_then(|p| self.window.place(p)) {
+                    Some(place) => self.window.set(place, early.answer),
+                    None => self.early.push(early),
+                }
+            }
+        }
+        self.start_round(0, Duration::ZERO);
+    }
+
+    pub(super) fn start_round(&mut self, round: u8, now: Duration) {
+        self.round = round;
+        self.round_began = now;
+        self.cursor = 0;
+        self.left_behind = false;
+        self.waiting.clear();
+        self.quiet_until = None;
+        self.auto.new_round(now);
+        for host in &mut self.hosts {
+            host.lately = 0;
+            if round == 0 {
+                host.sample = None;
+            }
         }
     }
 
-    fn start_round(&mut self) {
-        let n = (self.aims.len() * self.asks().len()) as u64;
-        let salt = u64::from(self.round) << 8 | u64::from(self.phase == Phase::Ports);
-        self.order = Order::new(n, self.key ^ salt);
-        self.position = 0;
-        self.quiet_until = None;
+    /// Hosts of which a part answered and many ports did not: a filter, or something that answers only so often. A
+    /// control probe tells which; until then they are not asked again.
+    fn question_silent(&mut self, now: Duration) {
+        let hold = now + self.patience() * 2 + CONTROL_PAUSE * 2;
+        for host in self.hosts.iter_mut().filter(|h| h.cut.is_none() && !h.policed) {
+            let silent = host.tcp.asked.saturating_sub(host.tcp.answered());
+            let doubtful = host.tcp.answered() >= 5 && silent >= 20 && silent >= host.tcp.answered();
+            if let Some(place) = host.sample.filter(|_| doubtful) {
+                self.pool.push_front(place);
+                host.held = hold;
+            }
+        }
     }
 
     /// Pairs that have an answer or all their tries; for progress and coverage.
     pub(super) fn done(&self) -> u64 {
-        self.done
-    }
-
-    /// The pair at a place of the order, where it still has to be asked.
-    fn wanted(&self, number: u64) -> Option<(usize, Ask)> {
-        let n = self.aims.len() as u64;
-        let host_idx = (number % n.max(1)) as usize;
-        let ask = *self.asks().get((number / n.max(1)) as usize)?;
-        let host = self.hosts.get(host_idx)?;
-        if host.cut.is_some() {
-            return None;
-        }
-        let needed = match self.phase {
-            Phase::Discover => host.alive.is_none(),
+        match self.phase {
+            Phase::Discover => 0,
             Phase::Ports => {
-                let pair = self.pairs.get(self.pair(host_idx, (number / n.max(1)) as usize))?;
-                let dead = self.dead_hosts == DeadHosts::Skip && host.alive.is_none() && !self.pings.is_empty();
-                matches!(pair, Pair::Silent) && !dead
+                let here = u64::from(self.window.len() - self.window.open) + u64::from(self.exhausted);
+                (self.done_before + here).saturating_sub(self.lost_pairs)
             }
-            Phase::End => false,
-        };
-        needed.then_some((host_idx, ask))
+            Phase::End => self.pairs().saturating_sub(self.lost_pairs),
+        }
     }
 
-    fn pair(&self, host_idx: usize, ask_idx: usize) -> usize {
-        host_idx * self.ports.len() + ask_idx
-    }
-
-    /// What to do now.
-    pub(super) fn next(&mut self, now: Duration) -> Next {
+    /// Fills a batch, or says how long there is nothing to send.
+    pub(super) fn fill(&mut self, now: Duration, batch: &mut Batch) -> Next {
+        batch.clear();
+        self.shots.clear();
+        self.present = now;
+        self.auto.look(now);
+        self.end_controls(now);
         loop {
             if self.phase == Phase::End {
                 return Next::Done;
             }
-            if let Some(until) = self.quiet_until {
-                if now < until && self.may_change() {
-                    return Next::Wait(until);
-                }
-                self.end_round();
+            if now < self.not_before {
+                return Next::Wait(self.not_before);
+            }
+            if self.settled() {
+                self.end_window(now);
                 continue;
             }
-            let run_ready = self.pace.run_ready_at();
-            if run_ready > now {
-                return Next::Wait(run_ready);
-            }
-            match self.pick(now) {
-                Picked::Pair(host_idx, ask, number) => {
-                    if let Some(shot) = self.shoot(host_idx, ask, number, now) {
-                        return Next::Send(Box::new(shot));
+            if let Some(until) = self.quiet_until {
+                if self.wants_controls(now) {
+                    let room = self.room(now, CONTROLS);
+                    self.add_controls(now, batch, room);
+                    if batch.len() > 0 {
+                        return Next::Send;
                     }
                 }
-                Picked::Later(at) => return Next::Wait(at),
-                Picked::Nothing => self.quiet_until = Some(now + self.wait()),
+                if now < until {
+                    return Next::Wait(until.min(now + CONTROL_PAUSE));
+                }
+                self.end_round(now);
+                continue;
+            }
+            let room = self.room(now, BATCH);
+            if room == 0 {
+                return Next::Wait(self.rates.run_ready_at(32).max(self.auto.ready_at(32)));
+            }
+            let mut later = None;
+            while batch.len() < room {
+                match self.pick(now) {
+                    Picked::Pair(place, host, ask) => self.shoot(place, host, ask, now, batch),
+                    Picked::Later(at) => {
+                        later = Some(at);
+                        break;
+                    }
+                    Picked::Nothing => break,
+                }
+            }
+            if self.wants_controls(now) {
+                self.add_controls(now, batch, room.saturating_sub(batch.len()).min(CONTROLS));
+            }
+            if batch.len() > 0 {
+                return Next::Send;
+            }
+            match later {
+                Some(at) => return Next::Wait(at),
+                None if self.window.open == 0 => {}
+                None => self.after_sending(now),
             }
         }
     }
 
-    /// Three times the slowest answer, within bounds: the wait after a round.
-    fn wait(&self) -> Duration {
-        if self.slowest.is_zero() { LONGEST_WAIT } else { (self.slowest * 3).clamp(SHORTEST_WAIT, LONGEST_WAIT) }
+    /// Frames the run may send now.
+    fn room(&mut self, now: Duration, most: usize) -> usize {
+        let most = self.rates.allowance(now, most);
+        self.auto.allowance(now, most)
     }
 
-    /// Whether a reply could still change something in this round; cheap, and true a little too often.
-    fn may_change(&self) -> bool {
-        match self.phase {
-            Phase::Discover => self.anything_open(),
-            Phase::Ports => self.unanswered > 0,
-            Phase::End => false,
+    /// Nothing more can be learnt here.
+    fn settled(&self) -> bool {
+        self.window.open == 0 || (self.phase == Phase::Discover && self.asleep == 0)
+    }
+
+    /// How long an answer may take before its pair is asked again.
+    pub(super) fn patience(&self) -> Duration {
+        self.auto.patience().map_or(FIRST_WAIT, |p| p.clamp(SHORTEST_WAIT, LONGEST_WAIT))
+    }
+
+    /// All frames of a round are sent. The next round goes on by itself, pair by pair, as each has had its time; after
+    /// the last one, and where the recall decides whether there is another, answers are waited for.
+    fn after_sending(&mut self, now: Duration) {
+        if self.round + 1 >= self.tries {
+            let wait = if self.tally.loss() >= LOSS_SEEN && self.tally.lost >= 3 {
+                LONGEST_WAIT
+            } else {
+                self.patience().max((self.auto.longest() * 2).min(LONGEST_WAIT))
+            };
+            self.quiet_until = Some(now + wait);
+        } else if self.wanted_recall.is_some() {
+            self.quiet_until = Some(now + self.patience());
+        } else {
+            self.end_round(now);
         }
     }
 
-    /// Whether another round has something to ask.
-    fn anything_open(&self) -> bool {
-        match self.phase {
-            Phase::Discover => self.hosts.iter().any(|h| h.alive.is_none() && h.cut.is_none()),
-            Phase::Ports => (0..self.order.len()).any(|number| self.wanted(number).is_some()),
-            Phase::End => false,
+    fn end_round(&mut self, now: Duration) {
+        let enough = self.phase == Phase::Ports
+            && self.wanted_recall.is_some_and(|r| self.tally.recall(self.round + 1).is_some_and(|have| have >= r));
+        if self.round + 1 < self.tries && !enough {
+            if self.round == 0 && self.phase == Phase::Ports && self.tries > 2 {
+                self.question_silent(now);
+            }
+            self.slow_policed(now);
+            self.start_round(self.round + 1, now);
+        } else {
+            self.end_window(now);
         }
     }
 
-    fn end_round(&mut self) {
-        self.round += 1;
-        if self.round < self.tries && self.anything_open() {
-            self.start_round();
+    /// Hosts whose later tries were answered far more often than others': something answers only so many a second.
+    /// They are asked at the rate they showed.
+    fn slow_policed(&mut self, now: Duration) {
+        if self.round == 0 || self.phase != Phase::Ports {
             return;
         }
-        self.round = 0;
-        self.phase = match self.phase {
+        let share = |h: &Host| f64::from(h.late) / f64::from(h.prompt + h.late);
+        let mut shares: Vec<f64> = self.hosts.iter().filter(|h| h.prompt + h.late >= 10).map(share).collect();
+        shares.sort_by(f64::total_cmp);
+        let Some(usual) = shares.get(shares.len() / 2).copied() else { return };
+        let seconds = now.saturating_sub(self.round_began).as_secs_f64().max(0.1);
+        let all = self.hosts.len();
+        for (i, host) in self.hosts.iter_mut().enumerate() {
+            if host.late >= 8 && share(host) > usual * 2.0 + 0.2 {
+                host.policed = true;
+                let rate = (f64::from(host.lately) / seconds * 0.8).max(1.0);
+                self.rates.slow(i as u32, rate as u32, all);
+            }
+        }
+    }
+
+    /// Hosts that were found to answer only so often are asked slowly again after a restart.
+    pub(super) fn slow_again(&mut self) {
+        let all = self.hosts.len();
+        for (i, _) in self.hosts.iter().enumerate().filter(|(_, h)| h.policed) {
+            self.rates.slow(i as u32, POLICED, all);
+        }
+    }
+
+    /// Folds the window into what stays, and opens the next one or the next phase.
+    fn end_window(&mut self, now: Duration) {
+        self.close_window();
+        if self.phase == Phase::Ports {
+            self.done_before += u64::from(self.window.len());
+        }
+        let end = self.window.end();
+        if end < self.grid.len() && !(self.phase == Phase::Discover && self.asleep == 0) {
+            self.open_window(end);
+            self.round_began = now;
+            return;
+        }
+        self.begin(match self.phase {
             Phase::Discover => Phase::Ports,
             Phase::Ports | Phase::End => Phase::End,
-        };
-        if self.phase == Phase::End {
-            self.done = (self.aims.len() * self.ports.len()) as u64;
-        }
-        self.start_round();
+        });
+        self.round_began = now;
     }
 
+    /// Writes the window into the ledger. What a checkpoint gave back is added as it left.
+    fn close_window(&mut self) {
+        if self.window.len() == 0 {
+            return;
+        }
+        let mut packets = self.window.packets();
+        for place in std::mem::take(&mut self.given_back) {
+            if let Some(n) = packets.get_mut(place as usize) {
+                *n += 1;
+            }
+        }
+        self.ledger.block(self.window.start, &packets);
+        if self.phase == Phase::Ports && self.hosts.iter().any(|h| h.policed) {
+            let silent = |p: &u32| self.window.tries(*p) > 0 && self.window.answer(*p).is_none();
+            let policed = (0..self.window.len()).filter(silent).filter(|place| {
+                let pair = self.grid.pair(self.window.start + u64::from(*place));
+                pair.is_some_and(|(h, _)| self.hosts.get(h as usize).is_some_and(|h| h.policed))
+            });
+            self.policed_pairs += policed.count() as u64;
+        }
+    }
+
+    /// Ends where it stands: the window's packets go to the ledger. For a scan that was stopped.
+    pub(super) fn close(&mut self) {
+        if self.phase != Phase::End {
+            self.done_before = self.done() + self.lost_pairs;
+            self.close_window();
+            self.window = Window::default();
+            self.exhausted = 0;
+        }
+    }
+
+    /// The next pair to ask.
     fn pick(&mut self, now: Duration) -> Picked {
-        let mut earliest = Duration::MAX;
-        for _ in 0..self.deferred.len() {
-            let Some(number) = self.deferred.pop_front() else { break };
-            let Some((host_idx, ask)) = self.wanted(number) else { continue };
-            match self.ready_at(host_idx) {
-                at if at <= now => return Picked::Pair(host_idx, ask, number),
-                at => {
-                    earliest = earliest.min(at);
-                    self.deferred.push_back(number);
-                }
+        while let Some((brake, place)) = self.waiting.pop(now) {
+            let picked = self.consider(place, now);
+            self.waiting.again(brake, self.brake_ready_at(brake));
+            if let Some(picked) = picked {
+                return picked;
             }
         }
-        while self.deferred.len() < DEFERRED {
-            let Some(number) = self.order.at(self.position) else { break };
-            self.position += 1;
-            let Some((host_idx, ask)) = self.wanted(number) else { continue };
-            match self.ready_at(host_idx) {
-                at if at <= now => return Picked::Pair(host_idx, ask, number),
-                at => {
-                    earliest = earliest.min(at);
-                    self.deferred.push_back(number);
+        loop {
+            self.cursor = self.window.next_wanted(self.cursor, self.round);
+            if self.cursor >= self.window.len() {
+                match self.waiting.next_at() {
+                    Some(at) => return Picked::Later(at),
+                    None if self.left_behind => {
+                        self.left_behind = false;
+                        self.cursor = 0;
+                        continue;
+                    }
+                    None => return Picked::Nothing,
                 }
             }
+            if self.waiting.is_full() {
+                return Picked::Later(self.waiting.next_at().unwrap_or(now));
+            }
+            if self.round > 0 {
+                let (age, patience) = (self.window.age(self.cursor, now), self.patience());
+                if age < patience {
+                    let at = now + (patience - age);
+                    return Picked::Later(self.waiting.next_at().map_or(at, |w| w.min(at)));
+                }
+            }
+            let place = self.cursor;
+            self.cursor += 1;
+            if let Some(picked) = self.consider(place, now) {
+                return picked;
+            }
         }
-        if self.deferred.is_empty() { Picked::Nothing } else { Picked::Later(earliest) }
     }
 
-    fn ready_at(&self, host_idx: usize) -> Duration {
-        self.aims.get(host_idx).map_or(Duration::ZERO, |a| self.pace.host_ready_at(a.ends.destination))
-    }
-
-    fn shoot(&mut self, host_idx: usize, ask: Ask, number: u64, now: Duration) -> Option<Shot> {
-        let aim = self.aims.get(host_idx)?;
-        let destination = aim.ends.destination;
-        let source_port = FIRST_PORT + u16::from(self.round);
-        let host = self.hosts.get_mut(host_idx)?;
-        let first = *host.first.get_or_insert(now);
-        if self.max_time_per_host.is_some_and(|limit| now.saturating_sub(first) > limit) {
-            host.cut = Some("its time limit was reached");
+    /// A wanted place: asked now, put off, or dropped.
+    fn consider(&mut self, place: u32, now: Duration) -> Option<Picked> {
+        if !self.window.wanted(place, self.round) {
             return None;
         }
-        host.last = now;
-        let (probe, port, kind) = match ask {
-            Ask::Echo => {
-                let cookie = self.cookie(destination, 0, source_port);
-                (Probe::Echo { id: cookie as u16, sequence: u16::from(self.round), cookie }, 0, ProbeKind::Echo)
-            }
-            Ask::Tcp(port) => {
-                let sequence = self.cookie(destination, port, source_port) as u32;
-                (Probe::Syn { source_port, port, sequence }, port, ProbeKind::Syn)
-            }
-            Ask::Udp(port) => (Probe::Udp { source_port, port, payload: payload::udp(port) }, port, ProbeKind::Udp),
-        };
-        let frame = build(&aim.ends, &probe)?;
-        let (target, rate) = (aim.target, aim.rate);
-        self.pace.take(destination, rate, now);
-        if self.phase == Phase::Ports {
-            let pair = self.pair(host_idx, (number / self.aims.len().max(1) as u64) as usize);
-            if let Some(at) = self.sent_at.get_mut(pair) {
-                *at = now.as_millis() as u32;
-            }
-            if self.round + 1 == self.tries {
-                self.done += 1;
-            }
+        let (host_number, ask) = self.grid.pair(self.window.start + u64::from(place))?;
+        let patience = self.patience();
+        let host = self.hosts.get_mut(host_number as usize)?;
+        if self.phase == Phase::Discover && host.alive.is_some() {
+            self.window.forget(place);
+            return None;
         }
-        Some(Shot { frame, target, destination, port, kind })
-    }
-
-    /// The keyed cookie of a question: what only its answer can know.
-    fn cookie(&self, destination: IpAddr, port: u16, source_port: u16) -> u64 {
-        let mut hash = SipHasher13::new_with_keys(self.key, 0x7061_6c69_7361_6465);
-        match destination {
-            IpAddr::V4(a) => hash.write(&a.octets()),
-            IpAddr::V6(a) => hash.write(&a.octets()),
-        }
-        hash.write_u16(port);
-        hash.write_u16(source_port);
-        hash.finish()
-    }
-
-    fn ours(&self, our_port: u16) -> bool {
-        (FIRST_PORT..FIRST_PORT.saturating_add(u16::from(self.tries))).contains(&our_port)
-    }
-
-    /// Takes a reply in.
-    pub(super) fn reply(&mut self, reply: &Reply, now: Duration) {
-        let known = match *reply {
-            Reply::Tcp { from, to, port, our_port, acknowledgement, syn_ack, ttl } => {
-                let host_idx = self.by_address.get(&from).copied().filter(|i| self.is_ours(*i, to));
-                let expected = (self.cookie(from, port, our_port) as u32).wrapping_add(1);
-                host_idx.filter(|_| self.ours(our_port) && acknowledgement == expected).map(|i| {
-                    let (state, reason) =
-                        if syn_ack { (PortState::Open, Reason::SynAck) } else { (PortState::Closed, Reason::Reset) };
-                    (i, Some((true, port)), state, reason, ttl)
-                })
-            }
-            Reply::Udp { from, to, port, our_port, ttl } => {
-                let host_idx = self.by_address.get(&from).copied().filter(|i| self.is_ours(*i, to));
-                host_idx
-                    .filter(|_| self.ours(our_port))
-                    .map(|i| (i, Some((false, port)), PortState::Open, Reason::UdpReply, ttl))
-            }
-            Reply::Echo { from, to, id, cookie, ttl } => {
-                let host_idx = self.by_address.get(&from).copied().filter(|i| self.is_ours(*i, to));
-                let genuine = (0..self.tries).any(|round| {
-                    let expected = self.cookie(from, 0, FIRST_PORT + u16::from(round));
-                    expected == cookie && expected as u16 == id
-                });
-                host_idx.filter(|_| genuine).map(|i| (i, None, PortState::Open, Reason::EchoReply, ttl))
-            }
-            Reply::Error { about, tcp, port, our_port, sequence, kind, code, ttl } => {
-                let host_idx = self.by_address.get(&about).copied();
-                let genuine =
-                    self.ours(our_port) && sequence.is_none_or(|s| s == self.cookie(about, port, our_port) as u32);
-                // Port unreachable closes a UDP port; everything else is a filter's word. RFC 792, RFC 4443 3.1.
-                let closed = !tcp && matches!((kind, code, about.is_ipv4()), (3, 3, true) | (1, 4, false));
-                let state = if closed { PortState::Closed } else { PortState::Filtered };
-                host_idx
-                    .filter(|_| genuine)
-                    .map(|i| (i, Some((tcp, port)), state, Reason::Unreachable(kind, code), ttl))
-            }
-            Reply::Neighbour { .. } => return,
-        };
-        let Some((host_idx, port, state, reason, ttl)) = known else {
-            self.counters.strangers += 1;
-            return;
-        };
-        self.record(host_idx, port, Seen { state, reason, ttl }, now);
-    }
-
-    /// A reply must be addressed to the address we asked from.
-    fn is_ours(&self, host_idx: usize, to: IpAddr) -> bool {
-        self.aims.get(host_idx).is_some_and(|a| a.ends.source == to)
-    }
-
-    fn record(&mut self, host_idx: usize, port: Option<(bool, u16)>, seen: Seen, now: Duration) {
-        let Seen { state, reason, ttl } = seen;
-        if let Some(host) = self.hosts.get_mut(host_idx)
-            && host.alive.is_none()
-            && !(matches!(reason, Reason::Unreachable(..)) && state == PortState::Filtered)
+        if let (Some(limit), Some(first)) = (self.max_time_per_host, host.first)
+            && now.saturating_sub(first) > limit
         {
-            host.alive = Some(reason);
+            host.cut.get_or_insert(Cut::TimeLimit);
         }
-        let ask_idx = port.and_then(|p| self.port_index.get(&p).copied());
-        let Some(pair_idx) = ask_idx.map(|a| self.pair(host_idx, a)) else {
-            self.counters.replies += 1;
-            return;
-        };
-        let sent_ms = self.sent_at.get(pair_idx).copied().unwrap_or(0);
-        let rtt = now.saturating_sub(Duration::from_millis(u64::from(sent_ms)));
-        let early = self.phase == Phase::Discover;
-        let Some(pair) = self.pairs.get_mut(pair_idx) else { return };
-        // A first answer stands, but an open port is open whatever a filter said before.
-        let better = match pair {
-            Pair::Silent => true,
-            Pair::Answered { state: known, .. } => *known != PortState::Open && state == PortState::Open,
-        };
-        if !better {
-            self.counters.duplicates += 1;
-            return;
+        host.judge(now, patience);
+        if host.cut.is_some() || (host.every && matches!(ask, Ask::Tcp(_))) {
+            if self.phase == Phase::Ports {
+                self.lost_pairs += u64::from(host.cut.is_some());
+                self.saved += u64::from(host.cut.is_none() && self.window.tries(place) == 0);
+            }
+            self.window.forget(place);
+            return None;
         }
-        self.counters.replies += 1;
-        self.unanswered -= usize::from(matches!(pair, Pair::Silent));
-        if matches!(pair, Pair::Silent) && !early && self.round + 1 < self.tries {
-            self.done += 1;
+        if host.held > now {
+            self.left_behind |= !self.waiting.push(Brake::Host(host_number), host.held, place);
+            return None;
         }
-        *pair = Pair::Answered { state, reason, ttl, rtt_us: rtt.as_micros().min(u128::from(u32::MAX)) as u32 };
-        if !early {
-            self.slowest = self.slowest.max(rtt.min(LONGEST_WAIT));
+        if !self.rates.is_flat() {
+            let (at, by_network) = self.rates.host_ready_at(host_number);
+            if at > now {
+                let brake = match self.rates.network_number(host_number).filter(|_| by_network) {
+                    Some(network) => Brake::Network(network),
+                    None => Brake::Host(host_number),
+                };
+                self.left_behind |= !self.waiting.push(brake, at, place);
+                return None;
+            }
+        }
+        Some(Picked::Pair(place, host_number, ask))
+    }
+
+    fn brake_ready_at(&self, brake: Brake) -> Duration {
+        match brake {
+            Brake::Host(host) => {
+                let held = self.hosts.get(host as usize).map_or(Duration::ZERO, |h| h.held);
+                held.max(self.rates.host_ready_at(host).0)
+            }
+            Brake::Network(network) => self.rates.network_ready_at(network),
         }
     }
 
-    /// What is known of each target: index in the plan, state, open ports, counts by state, first and last send, and
-    /// why it was cut short.
-    pub(super) fn results(&self) -> impl Iterator<Item = Known> + '_ {
-        self.aims.iter().enumerate().filter_map(|(i, aim)| {
-            let host = self.hosts.get(i)?;
-            let sent = host.first?;
-            let mut known = Known {
-                target: aim.target,
-                addr: aim.ends.destination,
-                state: HostState::Down,
-                ports: Vec::new(),
-                counts: std::collections::BTreeMap::new(),
-                sent: (sent, host.last),
-                cut: host.cut,
-            };
-            let skipped = self.dead_hosts == DeadHosts::Skip && host.alive.is_none() && !self.pings.is_empty();
-            for (ask_idx, ask) in self.ports.iter().enumerate() {
-                let (protocol, port) = match ask {
-                    Ask::Tcp(p) => (Protocol::Tcp, *p),
-                    Ask::Udp(p) => (Protocol::Udp, *p),
-                    Ask::Echo => continue,
-                };
-                let pair = self.pairs.get(self.pair(i, ask_idx))?;
-                let (state, reason, ttl, rtt) = match *pair {
-                    Pair::Answered { state, reason, ttl, rtt_us } => {
-                        (state, reason, Some(ttl), Some(Duration::from_micros(u64::from(rtt_us))))
-                    }
-                    Pair::Silent if skipped => continue,
-                    Pair::Silent if protocol == Protocol::Udp => {
-                        (PortState::OpenOrFiltered, Reason::NoAnswer, None, None)
-                    }
-                    Pair::Silent => (PortState::Filtered, Reason::NoAnswer, None, None),
-                };
-                *known.counts.entry(state).or_default() += 1;
-                if state == PortState::Open {
-                    known.ports.push(PortObservation { port, protocol, state, reason, rtt, ttl });
+    /// Builds the frame of a pair and counts it.
+    fn shoot(&mut self, place: u32, host_number: u32, ask: Ask, now: Duration, batch: &mut Batch) {
+        let ports = self.cookies.ports;
+        let source_port = if self.phase == Phase::Discover { ports.ping(self.round) } else { ports.syn(self.round) };
+        if !self.build(host_number, ask, source_port, batch) {
+            self.window.forget(place);
+            return;
+        }
+        let first_try = self.window.tries(place) == 0;
+        self.window.ask(place, now);
+        let last_try = self.window.tries(place) == self.tries;
+        self.exhausted += u32::from(last_try);
+        if let Some(host) = self.hosts.get_mut(host_number as usize) {
+            host.first.get_or_insert(now);
+            host.last = now;
+            if self.phase == Phase::Ports && first_try {
+                match ask {
+                    Ask::Tcp(_) => host.tcp.asked += 1,
+                    _ => host.udp.asked += 1,
                 }
             }
-            known.ports.sort_by_key(|p| (p.protocol, p.port));
-            known.state = match host.alive {
-                Some(reason) => HostState::Up(reason),
-                None if self.pings.is_empty() => HostState::Unknown,
-                None => HostState::Down,
-            };
-            Some(known)
-        })
+        }
+        self.rates.take(host_number, now);
+        self.auto.took(1, now);
+        self.shots.push(Shot { host: host_number, place, control: false, last_try });
     }
-}
 
-/// What the engine knows of one target.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Known {
-    pub(super) target: u32,
-    pub(super) addr: IpAddr,
-    pub(super) state: HostState,
-    pub(super) ports: Vec<PortObservation>,
-    pub(super) counts: std::collections::BTreeMap<PortState, u32>,
-    pub(super) sent: (Duration, Duration),
-    pub(super) cut: Option<&'static str>,
+    /// Adds the frame of a question to the batch; false where it cannot be built.
+    fn build(&self, host_number: u32, ask: Ask, source_port: u16, batch: &mut Batch) -> bool {
+        let Some(aim) = self.aims.get(host_number as usize) else { return false };
+        let source = usize::from(aim.source);
+        let (Some((syn, ack)), Some((from, hardware))) = (self.templates.get(source), self.sources.get(source)) else {
+            return false;
+        };
+        let destination = aim.destination;
+        let route = Route { source: *from, hardware: *hardware, destination, next_hop: aim.next_hop };
+        let tcp = |template: &Template, source_port: u16, port: u16, batch: &mut Batch| {
+            let sequence = self.cookies.tcp(destination, port, source_port);
+            let fields = Fields { destination, next_hop: aim.next_hop, source_port, port, sequence };
+            template.finish(batch.push(template.bytes()), &fields);
+        };
+        match ask {
+            Ask::Tcp(port) => tcp(syn, source_port, port, batch),
+            Ask::Ack(port) => tcp(ack, self.cookies.ports.ack(self.round), port, batch),
+            Ask::Udp(port) => {
+                let payload = payload::udp(port);
+                let own = self.cookies.udp_port(destination, port);
+                route.udp(batch.add(route.udp_len(payload)), own, port, payload);
+            }
+            // ICMPv6 has no timestamps; an echo request asks the same.
+            Ask::Echo | Ask::Timestamp => {
+                let timestamp = ask == Ask::Timestamp && destination.is_ipv4();
+                let cookie = self.cookies.icmp(destination, timestamp, self.round);
+                route.icmp(batch.add(route.icmp_len(timestamp)), timestamp, u16::from(self.round), cookie);
+            }
+        }
+        true
+    }
+
+    /// A frame of the batch did not leave: its count is taken back. `cut` says that its host is to be given up.
+    pub(super) fn not_sent(&mut self, index: usize, cut: Option<Cut>) {
+        let Some(shot) = self.shots.get(index).copied() else { return };
+        self.shots.remove(index);
+        self.window.unask(shot.place);
+        self.exhausted -= u32::from(shot.last_try);
+        if shot.control {
+            self.controls.retain(|c| c.place != shot.place);
+        }
+        if let Some(host) = self.hosts.get_mut(shot.host as usize) {
+            if self.phase == Phase::Ports && self.window.tries(shot.place) == 0 {
+                match self.grid.pair(self.window.start + u64::from(shot.place)) {
+                    Some((_, Ask::Tcp(_))) => host.tcp.asked = host.tcp.asked.saturating_sub(1),
+                    _ => host.udp.asked = host.udp.asked.saturating_sub(1),
+                }
+            }
+            if let Some(cut) = cut {
+                host.cut.get_or_insert(cut);
+            } else {
+                self.left_behind = true;
+            }
+        }
+    }
+
+    /// A pair that has just answered may serve as a control.
+    pub(super) fn remember(&mut self, place: u32) {
+        if self.pool.len() < POOL {
+            self.pool.push_back(place);
+        }
+    }
+
+    /// Control probes tell the loss where pairs stay silent: after the first round, and where few answer.
+    fn wants_controls(&self, now: Duration) -> bool {
+        let silent = self.round > 0 || self.quiet_until.is_some();
+        silent
+            && self.phase == Phase::Ports
+            && !self.pool.is_empty()
+            && now.saturating_sub(self.controlled) >= CONTROL_PAUSE
+    }
+
+    fn add_controls(&mut self, now: Duration, batch: &mut Batch, most: usize) {
+        for _ in 0..most.min(self.pool.len()) {
+            let Some(place) = self.pool.pop_front() else { break };
+            let pair = self.grid.pair(self.window.start + u64::from(place));
+            let Some((host, ask @ Ask::Tcp(_))) = pair.filter(|_| self.window.tries(place) < self.tries) else {
+                continue;
+            };
+            let gone = self.hosts.get(host as usize).is_none_or(|h| h.cut.is_some() || h.policed || h.every);
+            if gone || self.rates.host_ready_at(host).0 > now {
+                continue;
+            }
+            let source_port = self.cookies.ports.control(self.window.tries(place));
+            if !self.build(host, ask, source_port, batch) {
+                continue;
+            }
+            self.window.ask(place, now);
+            self.rates.take(host, now);
+            self.auto.took(1, now);
+            self.controls.push(Control { place, source_port, sent: now });
+            self.shots.push(Shot { host, place, control: true, last_try: false });
+            if let Some(h) = self.hosts.get_mut(host as usize) {
+                h.last = now;
+            }
+            self.controlled = now;
+        }
+    }
+
+    /// Control probes that had their time are lost.
+    fn end_controls(&mut self, now: Duration) {
+        if self.controls.is_empty() {
+            return;
+        }
+        let patience = self.patience() * 2;
+        let (kept, lost) = self.controls.iter().partition(|c| now.saturating_sub(c.sent) < patience);
+        self.controls = kept;
+        let lost: Vec<Control> = lost;
+        for control in lost {
+            self.auto.control(false);
+            self.control_lost(&control, now);
+        }
+    }
+
+    /// One lost control may be the path's loss; three, one after the other, where the path loses little, are the host's.
+    fn control_lost(&mut self, control: &Control, now: Duration) {
+        let Some((number, _)) = self.grid.pair(self.window.start + u64::from(control.place)) else { return };
+        let all = self.hosts.len();
+        let path = self.tally.loss();
+        let hold = now + self.patience() * 2 + CONTROL_PAUSE * 2;
+        let Some(host) = self.hosts.get_mut(number as usize) else { return };
+        host.controls_lost += 1;
+        if host.controls_lost < 3 {
+            host.held = hold;
+            self.pool.push_front(control.place);
+        } else if path.powi(3) < 0.01 && !host.policed {
+            host.policed = true;
+            let seconds = host.first.map_or(1.0, |f| now.saturating_sub(f).as_secs_f64()).max(1.0);
+            let rate = (f64::from(host.tcp.answered()) / seconds * 0.5).max(5.0);
+            self.rates.slow(number, rate as u32, all);
+        }
+        if !host.policed {
+            self.tally.control(false);
+        }
+    }
+
+    /// The kernel had no room for so many frames.
+    pub(super) fn dropped(&mut self, frames: u64) {
+        if frames > 0 {
+            self.counters.dropped += frames;
+            self.tally.dropped(frames);
+            self.auto.dropped();
+        }
+    }
+
+    /// Marks a host alive.
+    pub(super) fn wake(&mut self, host: u32, reason: Reason) {
+        if let Some(host) = self.hosts.get_mut(host as usize)
+            && host.alive.is_none()
+        {
+            host.alive = Some(reason);
+            self.asleep -= 1;
+        }
+    }
 }
 
 enum Picked {
-    Pair(usize, Ask, u64),
+    Pair(u32, u32, Ask),
     Later(Duration),
     Nothing,
+}
+
+fn asks(ping: &Ping) -> Vec<Ask> {
+    match ping {
+        Ping::Icmp => vec![Ask::Echo],
+        Ping::Timestamp => vec![Ask::Timestamp],
+        Ping::Tcp(ports) => ports.iter().map(Ask::Tcp).collect(),
+        Ping::TcpAck(ports) => ports.iter().map(Ask::Ack).collect(),
+        Ping::Udp(ports) => ports.iter().map(Ask::Udp).collect(),
+    }
 }

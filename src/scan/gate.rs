@@ -1,12 +1,12 @@
 //! The frame gate: the last look at a finished frame before it is sent. It is written apart from the code that builds
 //! frames, reads the bytes by itself, and lets nothing pass that has no warrant. Architecture, decision 1.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use jiff::Timestamp;
 
-use crate::base::addr_set::AddrSet;
+use super::quick::ByAddress;
+use crate::base::addr_set::{AddrRange, AddrSet};
 use crate::plan::target::Target;
 
 /// Why a frame may not leave.
@@ -34,23 +34,31 @@ pub(super) enum Pass {
 /// Warranted addresses with the end of their warrants.
 #[derive(Debug)]
 pub(super) struct Gate {
-    allowed: HashMap<IpAddr, Timestamp>,
+    allowed: ByAddress<Timestamp>,
     excluded: AddrSet,
+    /// Exclusions that came while the scan ran.
+    added: Vec<AddrRange>,
     gateways: Vec<IpAddr>,
 }
 
 impl Gate {
     pub(super) fn new<'a>(targets: impl Iterator<Item = &'a Target>, excluded: AddrSet, gateways: Vec<IpAddr>) -> Self {
-        Self { allowed: targets.map(|t| (t.addr(), t.warrant().expires)).collect(), excluded, gateways }
+        let allowed = targets.map(|t| (t.addr().to_canonical(), t.warrant().expires)).collect();
+        Self { allowed, excluded, added: Vec::new(), gateways }
+    }
+
+    /// Excludes from now on.
+    pub(super) fn exclude(&mut self, ranges: impl IntoIterator<Item = AddrRange>) {
+        self.added.extend(ranges);
     }
 
     /// Checks an address before a connection.
     pub(super) fn address(&self, addr: IpAddr, now: Timestamp) -> Result<Pass, Refusal> {
         let addr = addr.to_canonical();
-        if self.excluded.contains(addr) {
+        if self.excluded.contains(addr) || self.added.iter().any(|r| r.contains(addr)) {
             return Err(Refusal::Excluded(addr));
         }
-        match self.allowed.get(&addr) {
+        match self.allowed.get(addr) {
             None => Err(Refusal::NoWarrant(addr)),
             Some(expires) if now >= *expires => Err(Refusal::Expired(addr)),
             Some(_) => Ok(Pass::Warrant(addr)),

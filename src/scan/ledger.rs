@@ -1,9 +1,18 @@
 //! The ledger: packets per warrant, destination, port and probe. Architecture, decision 1.
+//!
+//! Single lines for the few packets that belong to no grid (connections, neighbours), and for grids of targets times
+//! ports one byte a pair, in the order they were asked, packed: exact, and small where a million pairs were asked alike.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
+use super::bytes::{In, Out, pack, unpack};
 use super::observation::ProbeKind;
+use crate::plan::order::Order;
+
+/// First bytes of a stored ledger.
+const MAGIC: u32 = u32::from_le_bytes(*b"PLG1");
 
 /// What one line counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,10 +27,29 @@ pub struct Entry {
     pub probe: ProbeKind,
 }
 
+/// Packets to the pairs of one grid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Grid {
+    targets: Arc<[(u32, IpAddr)]>,
+    asks: Arc<[(ProbeKind, u16)]>,
+    seed: u64,
+    blocks: Vec<Block>,
+}
+
+/// A run of positions in the grid's order: packets by position, packed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Block {
+    start: u64,
+    len: u32,
+    packed: Vec<u8>,
+}
+
 /// Packets by entry.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Ledger {
     lines: BTreeMap<Entry, u32>,
+    grids: Vec<Grid>,
+    totals: BTreeMap<ProbeKind, u64>,
     /// Requests for the hardware address of a gateway: the link's upkeep, under no warrant, never leaving the link.
     pub upkeep: u64,
 }
@@ -30,24 +58,193 @@ impl Ledger {
     /// Counts one packet.
     pub fn count(&mut self, entry: Entry) {
         *self.lines.entry(entry).or_default() += 1;
+        *self.totals.entry(entry.probe).or_default() += 1;
     }
 
-    /// All lines, sorted.
-    pub fn lines(&self) -> impl Iterator<Item = (&Entry, u32)> {
-        self.lines.iter().map(|(e, n)| (e, *n))
+    /// Begins a grid of `targets` (warrant and address) times `asks` (probe and port), in the order of a seed.
+    pub(super) fn grid(&mut self, targets: Arc<[(u32, IpAddr)]>, asks: Arc<[(ProbeKind, u16)]>, seed: u64) {
+        self.grids.push(Grid { targets, asks, seed, blocks: Vec::new() });
+    }
+
+    /// Adds packets by position to the newest grid, from a position on.
+    pub(super) fn block(&mut self, start: u64, packets: &[u8]) {
+        let Some(grid) = self.grids.last_mut() else { return };
+        for (entry, n) in grid.entries(start, packets) {
+            *self.totals.entry(entry.probe).or_default() += u64::from(n);
+        }
+        grid.blocks.push(Block { start, len: packets.len() as u32, packed: pack(packets) });
+    }
+
+    /// Every line, in no particular order. An entry that was sent to in two parts of a run comes twice; its counts add up.
+    pub fn lines(&self) -> impl Iterator<Item = (Entry, u32)> + '_ {
+        let single = self.lines.iter().map(|(e, n)| (*e, *n));
+        single.chain(self.grids.iter().flat_map(|grid| {
+            grid.blocks.iter().flat_map(|block| {
+                let packets = unpack(&block.packed, block.len as usize).unwrap_or_default();
+                grid.entries(block.start, &packets).collect::<Vec<_>>()
+            })
+        }))
+    }
+
+    /// Packets by entry, sorted; costs memory for each line.
+    pub fn sorted(&self) -> BTreeMap<Entry, u32> {
+        let mut sorted = BTreeMap::new();
+        for (entry, n) in self.lines() {
+            *sorted.entry(entry).or_default() += n;
+        }
+        sorted
     }
 
     /// All packets under warrants.
     pub fn total(&self) -> u64 {
-        self.lines.values().map(|n| u64::from(*n)).sum()
+        self.totals.values().sum()
     }
 
     /// Packets by kind of probe.
     pub fn by_probe(&self) -> BTreeMap<ProbeKind, u64> {
-        let mut totals = BTreeMap::new();
-        for (entry, n) in self.lines() {
-            *totals.entry(entry.probe).or_default() += u64::from(n);
+        self.totals.clone()
+    }
+
+    /// Takes in what another part of the same run has sent.
+    pub fn merge(&mut self, other: Self) {
+        for (entry, n) in other.lines {
+            *self.lines.entry(entry).or_default() += n;
         }
-        totals
+        self.grids.extend(other.grids);
+        for (probe, n) in other.totals {
+            *self.totals.entry(probe).or_default() += n;
+        }
+        self.upkeep += other.upkeep;
+    }
+
+    /// As bytes for the store.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Out::default();
+        out.u32(MAGIC);
+        out.u64(self.upkeep);
+        out.u64(self.lines.len() as u64);
+        for (entry, n) in &self.lines {
+            out.u32(entry.warrant);
+            out.addr(entry.destination);
+            out.u16(entry.port);
+            out.u8(entry.probe.number());
+            out.u32(*n);
+        }
+        out.u64(self.grids.len() as u64);
+        for grid in &self.grids {
+            out.u64(grid.seed);
+            out.u64(grid.targets.len() as u64);
+            for (warrant, addr) in grid.targets.iter() {
+                out.u32(*warrant);
+                out.addr(*addr);
+            }
+            out.u64(grid.asks.len() as u64);
+            for (probe, port) in grid.asks.iter() {
+                out.u8(probe.number());
+                out.u16(*port);
+            }
+            out.u64(grid.blocks.len() as u64);
+            for block in &grid.blocks {
+                out.u64(block.start);
+                out.u32(block.len);
+                out.bytes(&block.packed);
+            }
+        }
+        out.0
+    }
+
+    /// From bytes of the store; none where they are damaged.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let mut read = In(bytes);
+        if read.u32()? != MAGIC {
+            return None;
+        }
+        let mut ledger = Self { upkeep: read.u64()?, ..Self::default() };
+        for _ in 0..read.count(12)? {
+            let (warrant, destination, port) = (read.u32()?, read.addr()?, read.u16()?);
+            let entry = Entry { warrant, destination, port, probe: ProbeKind::from_number(read.u8()?)? };
+            let n = read.u32()?;
+            *ledger.lines.entry(entry).or_default() += n;
+            *ledger.totals.entry(entry.probe).or_default() += u64::from(n);
+        }
+        for _ in 0..read.count(24)? {
+            ledger.read_grid(&mut read)?;
+        }
+        read.0.is_empty().then_some(ledger)
+    }
+
+    fn read_grid(&mut self, read: &mut In<'_>) -> Option<()> {
+        let seed = read.u64()?;
+        let targets: Option<Arc<[_]>> = (0..read.count(9)?).map(|_| Some((read.u32()?, read.addr()?))).collect();
+        let asks: Option<Arc<[_]>> =
+            (0..read.count(3)?).map(|_| Some((ProbeKind::from_number(read.u8()?)?, read.u16()?))).collect();
+        self.grid(targets?, asks?, seed);
+        for _ in 0..read.count(20)? {
+            let (start, len) = (read.u64()?, read.u32()?);
+            let packets = unpack(read.bytes()?, len as usize)?;
+            self.block(start, &packets);
+        }
+        Some(())
+    }
+}
+
+impl Grid {
+    fn entries<'a>(&'a self, start: u64, packets: &'a [u8]) -> impl Iterator<Item = (Entry, u32)> + 'a {
+        let targets = self.targets.len().max(1) as u64;
+        let order = Order::new(self.targets.len() as u64 * self.asks.len() as u64, self.seed);
+        packets.iter().enumerate().filter(|(_, n)| **n > 0).filter_map(move |(i, n)| {
+            let number = order.at(start + i as u64)?;
+            let (warrant, destination) = *self.targets.get((number % targets) as usize)?;
+            let (probe, port) = *self.asks.get((number / targets) as usize)?;
+            Some((Entry { warrant, destination, port, probe }, u32::from(*n)))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn grids_count_as_single_lines_do(
+            packets in proptest::collection::vec(0u8..5, 35),
+            cut in 0usize..36,
+            seed in any::<u64>(),
+        ) {
+            let targets: Arc<[(u32, IpAddr)]> = (0..7u8).map(|i| (u32::from(i), IpAddr::from([192, 0, 2, i]))).collect();
+            let asks: Arc<[(ProbeKind, u16)]> = (0..5u16).map(|i| (if i == 4 { ProbeKind::Udp } else { ProbeKind::Syn }, i)).collect();
+            let mut grid = Ledger::default();
+            grid.grid(Arc::clone(&targets), Arc::clone(&asks), seed);
+            grid.block(0, &packets[..cut]);
+            grid.block(cut as u64, &packets[cut..]);
+            let mut single = Ledger::default();
+            let order = Order::new(35, seed);
+            for (i, n) in packets.iter().enumerate() {
+                let number = order.at(i as u64).unwrap() as usize;
+                let ((warrant, destination), (probe, port)) = (targets[number % 7], asks[number / 7]);
+                (0..*n).for_each(|_| single.count(Entry { warrant, destination, port, probe }));
+            }
+            prop_assert_eq!(grid.sorted(), single.sorted());
+            prop_assert_eq!(grid.by_probe(), single.by_probe());
+            grid.merge(single);
+            let read = Ledger::from_bytes(&grid.to_bytes()).unwrap();
+            prop_assert_eq!(read, grid);
+        }
+
+        #[test]
+        fn damaged_bytes_are_refused(at in 0usize..60, value in any::<u8>(), cut in 0usize..60) {
+            let mut ledger = Ledger::default();
+            ledger.grid(Arc::from([(1, IpAddr::from([192, 0, 2, 1]))]), Arc::from([(ProbeKind::Syn, 80)]), 3);
+            ledger.block(0, &[2]);
+            let mut bytes = ledger.to_bytes();
+            prop_assert!(Ledger::from_bytes(&bytes[..cut.min(bytes.len() - 1)]).is_none());
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte = value;
+            }
+            let _ = Ledger::from_bytes(&bytes);
+        }
     }
 }

@@ -1,29 +1,82 @@
 //! Packets: probes, link backends, connect mode, pacing, the frame gate and the ledger. Accepts no destination
 //! without a warrant.
 
+mod answer;
+mod auto;
+mod bytes;
+mod checkpoint;
 pub mod connect;
+mod drive;
 mod engine;
 mod gate;
+mod grid;
+mod hosts;
 pub mod ledger;
 mod link;
+mod neighbour;
 pub mod observation;
 mod outcome;
 mod pace;
 mod payload;
 pub mod preflight;
+mod quick;
+mod rates;
 mod raw;
+pub mod recall;
+#[cfg(test)]
+mod simulation;
+mod template;
+mod waiting;
+mod window;
 mod wire;
+#[cfg(test)]
+mod wire_built;
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use self::ledger::Ledger;
 use self::observation::{HostObservation, Mode, NotScanned};
+use crate::base::addr_set::AddrRange;
 use crate::base::clock::Clock;
 use crate::base::limits::Limits;
 use crate::base::progress::{Progress, Stop};
 use crate::plan::plan::Plan;
 
 pub use self::outcome::{Counters, Coverage, ScanOutcome};
+
+/// Exclusions that are added while a scan runs. They only ever grow.
+#[derive(Debug, Default)]
+pub struct LiveExclusions {
+    count: AtomicUsize,
+    ranges: Mutex<Vec<AddrRange>>,
+}
+
+impl LiveExclusions {
+    /// Adds one.
+    pub fn add(&self, range: AddrRange) {
+        let mut ranges = self.ranges.lock().unwrap_or_else(|e| e.into_inner());
+        ranges.push(range);
+        self.count.store(ranges.len(), Ordering::Release);
+    }
+
+    /// Those after the first `known`; cheap where there are none.
+    pub fn after(&self, known: usize) -> Vec<AddrRange> {
+        if self.count.load(Ordering::Acquire) <= known {
+            return Vec::new();
+        }
+        let ranges = self.ranges.lock().unwrap_or_else(|e| e.into_inner());
+        ranges.get(known..).unwrap_or_default().to_vec()
+    }
+}
+
+/// Where a scan's checkpoints are kept.
+pub trait Keep: Send + Sync {
+    /// Keeps this checkpoint instead of the last. Returns at once; a reader sees one of the two, whole.
+    fn keep(&self, checkpoint: Vec<u8>);
+    /// The checkpoint of an earlier part of this scan.
+    fn kept(&self) -> Option<Vec<u8>>;
+}
 
 /// Everything a scan is made from. Destinations come from the plan's targets alone.
 pub struct ScanInput<'a> {
@@ -43,6 +96,10 @@ pub struct ScanInput<'a> {
     pub stop: &'a Stop,
     /// Targets (by index) that an earlier part of this scan has finished; they are not sent to again.
     pub finished: &'a [u32],
+    /// Exclusions that come while it runs.
+    pub exclusions: &'a LiveExclusions,
+    /// Where checkpoints go; none for a scan that cannot be resumed from one.
+    pub keep: Option<&'a dyn Keep>,
 }
 
 /// Why a scan did not start. What goes wrong later is part of its outcome.
@@ -62,9 +119,9 @@ pub enum ScanError {
 pub fn scan(input: &ScanInput<'_>) -> Result<ScanOutcome, ScanError> {
     let chosen = preflight::preflight(input)?;
     let mut outcome = ScanOutcome::new(input, chosen.mode);
-    outcome.notes = chosen.notes;
+    outcome.notes.clone_from(&chosen.notes);
     match chosen.mode {
-        Mode::Raw => raw::scan(input, &chosen.routes, &mut outcome),
+        Mode::Raw => raw::scan(input, &chosen, &mut outcome),
         Mode::Connect => connect::scan(input, &mut outcome)?,
     }
     outcome.finish(input);

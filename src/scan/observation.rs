@@ -49,6 +49,8 @@ pub enum Reason {
     Unreachable(u8, u8),
     /// Echo reply.
     EchoReply,
+    /// ICMP timestamp reply.
+    TimestampReply,
     /// A UDP answer.
     UdpReply,
     /// No answer after all tries.
@@ -65,6 +67,7 @@ impl Reason {
             Self::Refused => "refused".into(),
             Self::Unreachable(ty, code) => format!("icmp {ty}/{code}"),
             Self::EchoReply => "echo-reply".into(),
+            Self::TimestampReply => "timestamp-reply".into(),
             Self::UdpReply => "udp-reply".into(),
             Self::NoAnswer => "no-answer".into(),
         }
@@ -149,8 +152,12 @@ pub struct NotScanned {
 pub enum ProbeKind {
     /// ICMP or ICMPv6 echo request.
     Echo,
+    /// ICMP timestamp request.
+    Timestamp,
     /// TCP SYN.
     Syn,
+    /// TCP ACK, as a ping.
+    Ack,
     /// UDP datagram.
     Udp,
     /// A kernel connection (connect mode).
@@ -160,11 +167,25 @@ pub enum ProbeKind {
 }
 
 impl ProbeKind {
+    const ALL: [Self; 7] =
+        [Self::Echo, Self::Syn, Self::Udp, Self::Connect, Self::Neighbour, Self::Ack, Self::Timestamp];
+
+    /// Its number in stored ledgers; never given to another kind.
+    pub(super) fn number(self) -> u8 {
+        Self::ALL.iter().position(|k| *k == self).unwrap_or_default() as u8
+    }
+
+    pub(super) fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+
     /// The word used in output.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Echo => "echo",
+            Self::Timestamp => "timestamp",
             Self::Syn => "syn",
+            Self::Ack => "ack",
             Self::Udp => "udp",
             Self::Connect => "connect",
             Self::Neighbour => "neighbour",

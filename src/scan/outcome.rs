@@ -1,11 +1,13 @@
 //! What a scan leaves behind.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::observation::{HostState, PortState};
+use super::recall::Recall;
 use super::{HostObservation, Ledger, Mode, NotScanned, ScanInput, reason};
 use crate::base::progress::StopWish;
 
@@ -26,6 +28,10 @@ pub struct Counters {
     pub refused: u64,
     /// Sends that the system refused for good.
     pub send_errors: u64,
+    /// Sends that the system put off because its queue was full; they were repeated.
+    pub put_off: u64,
+    /// Frames for us that the kernel had no room for.
+    pub dropped: u64,
 }
 
 /// Planned and done.
@@ -35,6 +41,18 @@ pub struct Coverage {
     pub planned: u64,
     /// Pairs that have an answer, or had all their tries.
     pub done: u64,
+}
+
+impl Coverage {
+    /// All pairs of a plan, those of earlier parts too.
+    pub(super) fn planned_of(self, input: &ScanInput<'_>) -> u64 {
+        probes(input) * input.plan.targets.len() as u64
+    }
+}
+
+/// Ports each target is asked.
+fn probes(input: &ScanInput<'_>) -> u64 {
+    u64::from(input.plan.probes.tcp.len()) + u64::from(input.plan.probes.udp.len())
 }
 
 /// A scan's result.
@@ -60,6 +78,10 @@ pub struct ScanOutcome {
     pub counters: Counters,
     /// Planned and done.
     pub coverage: Coverage,
+    /// How much may have been missed; none in connect mode.
+    pub recall: Option<Recall>,
+    /// True where it covers what earlier parts of the run did too: it was resumed from a checkpoint.
+    pub whole: bool,
     /// True where it was stopped.
     pub interrupted: bool,
     /// What went wrong on the way, with everything known kept.
@@ -68,7 +90,7 @@ pub struct ScanOutcome {
 
 impl ScanOutcome {
     pub(super) fn new(input: &ScanInput<'_>, mode: Mode) -> Self {
-        let probes = u64::from(input.plan.probes.tcp.len()) + u64::from(input.plan.probes.udp.len());
+        let probes = probes(input);
         let left = input.plan.targets.len().saturating_sub(input.finished.len()) as u64;
         Self {
             mode,
@@ -81,6 +103,8 @@ impl ScanOutcome {
             sources: Vec::new(),
             counters: Counters::default(),
             coverage: Coverage { planned: probes * left, done: 0 },
+            recall: None,
+            whole: false,
             interrupted: false,
             errors: Vec::new(),
         }
@@ -91,15 +115,16 @@ impl ScanOutcome {
         self.finished = input.clock.now();
         self.interrupted = input.stop.wish() != StopWish::None;
         self.hosts.sort_by_key(|h| h.target);
-        for host in &self.hosts {
-            if host.state == HostState::Down && !self.not_scanned.iter().any(|n| n.target == host.target) {
+        let mut known: HashSet<u32> = self.not_scanned.iter().map(|n| n.target).collect();
+        for host in self.hosts.iter().filter(|h| h.state == HostState::Down) {
+            if known.insert(host.target) {
                 self.not_scanned.push(NotScanned { target: host.target, reason: reason("not alive") });
             }
         }
-        let named =
-            |t: u32, s: &Self| s.hosts.iter().any(|h| h.target == t) || s.not_scanned.iter().any(|n| n.target == t);
-        let known: std::collections::HashSet<u32> =
-            (0..input.plan.targets.len() as u32).filter(|t| input.finished.contains(t) || named(*t, self)).collect();
+        known.extend(self.hosts.iter().map(|h| h.target));
+        if !self.whole {
+            known.extend(input.finished);
+        }
         let why: Arc<str> = reason(if self.interrupted { "interrupted" } else { "not reached" });
         for target in 0..input.plan.targets.len() as u32 {
             if !known.contains(&target) {

@@ -1,58 +1,45 @@
-//! Bytes to packets and back, through pnet's checked views. Building fills whole frames; reading gives a typed reply or
-//! the reason why there is none.
+//! Received bytes as typed replies, through pnet's checked views, and the questions of the link itself. Probes are built
+//! in `template.rs`.
 
 use std::net::IpAddr;
 
 use pnet::packet::arp::{ArpHardwareTypes, ArpOperations, ArpPacket, MutableArpPacket};
 use pnet::packet::ethernet::{EtherTypes, EthernetPacket, MutableEthernetPacket};
-use pnet::packet::icmp::{self, IcmpPacket, IcmpTypes, echo_reply, echo_request};
+use pnet::packet::icmp::{IcmpPacket, IcmpTypes, echo_reply};
 use pnet::packet::icmpv6::{self, Icmpv6Packet, Icmpv6Types, ndp};
 use pnet::packet::ip::{IpNextHeaderProtocol, IpNextHeaderProtocols};
-use pnet::packet::ipv4::{self, Ipv4Packet, MutableIpv4Packet};
+use pnet::packet::ipv4::Ipv4Packet;
 use pnet::packet::ipv6::{Ipv6Packet, MutableIpv6Packet};
-use pnet::packet::tcp::{self, MutableTcpPacket, TcpFlags, TcpOption, TcpPacket};
-use pnet::packet::udp::{self, MutableUdpPacket, UdpPacket};
+use pnet::packet::tcp::{TcpFlags, TcpPacket};
+use pnet::packet::udp::UdpPacket;
 use pnet::packet::{MutablePacket, Packet};
 use pnet::util::MacAddr;
 
 const ETHERNET: usize = 14;
 const IPV4: usize = 20;
 const IPV6: usize = 40;
-/// A SYN with one option, the maximum segment size.
-const TCP_SYN: usize = 24;
-const UDP: usize = 8;
-const ECHO: usize = 16;
 
 /// A hardware address as bytes; the link's own type stays in this room.
 pub(super) type Hardware = [u8; 6];
-
-/// Both ends of a path: addresses of one family, and the hardware addresses of the first hop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Ends {
-    pub(super) source: IpAddr,
-    pub(super) destination: IpAddr,
-    pub(super) source_hardware: Hardware,
-    pub(super) next_hop: Hardware,
-}
-
-/// What to send.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Probe<'a> {
-    /// TCP SYN.
-    Syn { source_port: u16, port: u16, sequence: u32 },
-    /// ICMP or ICMPv6 echo request; the cookie stands in the data.
-    Echo { id: u16, sequence: u16, cookie: u64 },
-    /// A datagram.
-    Udp { source_port: u16, port: u16, payload: &'a [u8] },
-}
 
 /// What came back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reply {
     /// A TCP segment with SYN and ACK, or with RST.
-    Tcp { from: IpAddr, to: IpAddr, port: u16, our_port: u16, acknowledgement: u32, syn_ack: bool, ttl: u8 },
+    Tcp {
+        from: IpAddr,
+        to: IpAddr,
+        port: u16,
+        our_port: u16,
+        sequence: u32,
+        acknowledgement: u32,
+        syn_ack: bool,
+        ttl: u8,
+    },
     /// An echo reply.
     Echo { from: IpAddr, to: IpAddr, id: u16, cookie: u64, ttl: u8 },
+    /// A timestamp reply; the originate time comes back unchanged.
+    Timestamp { from: IpAddr, to: IpAddr, id: u16, originate: u32, ttl: u8 },
     /// A datagram.
     Udp { from: IpAddr, to: IpAddr, port: u16, our_port: u16, ttl: u8 },
     /// An ICMP error about one of our packets: whose, to which port, and what identifies it.
@@ -70,121 +57,13 @@ pub(super) enum Unread {
     Foreign,
 }
 
-fn mac(hardware: Hardware) -> MacAddr {
+pub(super) fn mac(hardware: Hardware) -> MacAddr {
     let [a, b, c, d, e, f] = hardware;
     MacAddr::new(a, b, c, d, e, f)
 }
 
 fn hardware(mac: MacAddr) -> Hardware {
     [mac.0, mac.1, mac.2, mac.3, mac.4, mac.5]
-}
-
-/// Builds a whole frame; none where the two addresses are of different families.
-pub(super) fn build(ends: &Ends, probe: &Probe<'_>) -> Option<Vec<u8>> {
-    let body = match probe {
-        Probe::Syn { .. } => TCP_SYN,
-        Probe::Echo { .. } => ECHO,
-        Probe::Udp { payload, .. } => UDP + payload.len(),
-    };
-    let header = if ends.destination.is_ipv4() { IPV4 } else { IPV6 };
-    let mut frame = vec![0u8; ETHERNET + header + body];
-    let mut ethernet = MutableEthernetPacket::new(&mut frame)?;
-    ethernet.set_source(mac(ends.source_hardware));
-    ethernet.set_destination(mac(ends.next_hop));
-    let protocol = match (probe, ends.destination.is_ipv4()) {
-        (Probe::Syn { .. }, _) => IpNextHeaderProtocols::Tcp,
-        (Probe::Udp { .. }, _) => IpNextHeaderProtocols::Udp,
-        (Probe::Echo { .. }, true) => IpNextHeaderProtocols::Icmp,
-        (Probe::Echo { .. }, false) => IpNextHeaderProtocols::Icmpv6,
-    };
-    match (ends.source, ends.destination) {
-        (IpAddr::V4(source), IpAddr::V4(destination)) => {
-            ethernet.set_ethertype(EtherTypes::Ipv4);
-            let mut ip = MutableIpv4Packet::new(ethernet.payload_mut())?;
-            ip.set_version(4);
-            ip.set_header_length(5);
-            ip.set_total_length((IPV4 + body) as u16);
-            ip.set_ttl(64);
-            ip.set_next_level_protocol(protocol);
-            ip.set_source(source);
-            ip.set_destination(destination);
-            fill(ip.payload_mut(), ends, probe)?;
-            let sum = ipv4::checksum(&ip.to_immutable());
-            ip.set_checksum(sum);
-        }
-        (IpAddr::V6(source), IpAddr::V6(destination)) => {
-            ethernet.set_ethertype(EtherTypes::Ipv6);
-            let mut ip = MutableIpv6Packet::new(ethernet.payload_mut())?;
-            ip.set_version(6);
-            ip.set_payload_length(body as u16);
-            ip.set_hop_limit(64);
-            ip.set_next_header(protocol);
-            ip.set_source(source);
-            ip.set_destination(destination);
-            fill(ip.payload_mut(), ends, probe)?;
-        }
-        _ => return None,
-    }
-    Some(frame)
-}
-
-/// Fills the transport part with its checksum.
-fn fill(bytes: &mut [u8], ends: &Ends, probe: &Probe<'_>) -> Option<()> {
-    match *probe {
-        Probe::Syn { source_port, port, sequence } => {
-            let mut segment = MutableTcpPacket::new(bytes)?;
-            segment.set_source(source_port);
-            segment.set_destination(port);
-            segment.set_sequence(sequence);
-            segment.set_data_offset(6);
-            segment.set_flags(TcpFlags::SYN);
-            segment.set_window(64_240);
-            segment.set_options(&[TcpOption::mss(1_460)]);
-            let view = segment.to_immutable();
-            let sum = match (ends.source, ends.destination) {
-                (IpAddr::V4(a), IpAddr::V4(b)) => tcp::ipv4_checksum(&view, &a, &b),
-                (IpAddr::V6(a), IpAddr::V6(b)) => tcp::ipv6_checksum(&view, &a, &b),
-                _ => return None,
-            };
-            segment.set_checksum(sum);
-        }
-        Probe::Udp { source_port, port, payload } => {
-            let mut datagram = MutableUdpPacket::new(bytes)?;
-            datagram.set_source(source_port);
-            datagram.set_destination(port);
-            datagram.set_length((UDP + payload.len()) as u16);
-            datagram.set_payload(payload);
-            let view = datagram.to_immutable();
-            let sum = match (ends.source, ends.destination) {
-                (IpAddr::V4(a), IpAddr::V4(b)) => udp::ipv4_checksum(&view, &a, &b),
-                (IpAddr::V6(a), IpAddr::V6(b)) => udp::ipv6_checksum(&view, &a, &b),
-                _ => return None,
-            };
-            datagram.set_checksum(sum);
-        }
-        Probe::Echo { id, sequence, cookie } => match (ends.source, ends.destination) {
-            (IpAddr::V4(_), _) => {
-                let mut echo = echo_request::MutableEchoRequestPacket::new(bytes)?;
-                echo.set_icmp_type(IcmpTypes::EchoRequest);
-                echo.set_identifier(id);
-                echo.set_sequence_number(sequence);
-                echo.set_payload(&cookie.to_be_bytes());
-                let sum = icmp::checksum(&IcmpPacket::new(echo.packet())?);
-                echo.set_checksum(sum);
-            }
-            (IpAddr::V6(a), IpAddr::V6(b)) => {
-                let mut echo = icmpv6::echo_request::MutableEchoRequestPacket::new(bytes)?;
-                echo.set_icmpv6_type(Icmpv6Types::EchoRequest);
-                echo.set_identifier(id);
-                echo.set_sequence_number(sequence);
-                echo.set_payload(&cookie.to_be_bytes());
-                let sum = icmpv6::checksum(&Icmpv6Packet::new(echo.packet())?, &a, &b);
-                echo.set_checksum(sum);
-            }
-            _ => return None,
-        },
-    }
-    Some(())
 }
 
 /// A request for the hardware address of a neighbour: ARP (RFC 826) or neighbour solicitation (RFC 4861 4.3).
@@ -290,6 +169,7 @@ fn transport(protocol: IpNextHeaderProtocol, body: &[u8], ends: (IpAddr, IpAddr)
                 to,
                 port: segment.get_source(),
                 our_port: segment.get_destination(),
+                sequence: segment.get_sequence(),
                 acknowledgement: segment.get_acknowledgement(),
                 syn_ack: syn_ack && !reset,
                 ttl,
@@ -317,6 +197,12 @@ fn read_icmp(body: &[u8], from: IpAddr, to: IpAddr, ttl: u8) -> Result<Reply, Un
         IcmpTypes::EchoReply => {
             let echo = echo_reply::EchoReplyPacket::new(body).ok_or(Unread::Malformed)?;
             Ok(Reply::Echo { from, to, id: echo.get_identifier(), cookie: cookie(echo.payload())?, ttl })
+        }
+        // Identifier, sequence number, originate time. RFC 792, "Timestamp or Timestamp Reply Message".
+        IcmpTypes::TimestampReply => {
+            let [_, _, _, _, a, b, _, _, c, d, e, f] = *body.first_chunk::<12>().ok_or(Unread::Malformed)?;
+            let (id, originate) = (u16::from_be_bytes([a, b]), u32::from_be_bytes([c, d, e, f]));
+            Ok(Reply::Timestamp { from, to, id, originate, ttl })
         }
         IcmpTypes::DestinationUnreachable | IcmpTypes::TimeExceeded => {
             let quoted = body.get(8..).ok_or(Unread::Malformed)?;
@@ -380,29 +266,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    fn ends(v6: bool) -> Ends {
-        let parse = |a: &str| a.parse().unwrap();
-        let (source, destination) =
-            if v6 { (parse("2001:db8::1"), parse("2001:db8::2")) } else { (parse("192.0.2.1"), parse("192.0.2.2")) };
-        Ends { source, destination, source_hardware: [2, 0, 0, 0, 0, 1], next_hop: [2, 0, 0, 0, 0, 2] }
-    }
-
-    #[test]
-    fn frames_carry_valid_checksums() {
-        let syn = Probe::Syn { source_port: 61_000, port: 443, sequence: 0xdead_beef };
-        let frame = build(&ends(false), &syn).unwrap();
-        let ip = Ipv4Packet::new(&frame[14..]).unwrap();
-        assert_eq!(ipv4::checksum(&ip), ip.get_checksum());
-        let segment = TcpPacket::new(&frame[34..]).unwrap();
-        assert_eq!(tcp::ipv4_checksum(&segment, &ip.get_source(), &ip.get_destination()), segment.get_checksum());
-        assert_eq!((segment.get_sequence(), segment.get_flags()), (0xdead_beef, TcpFlags::SYN));
-        let frame = build(&ends(true), &Probe::Echo { id: 7, sequence: 1, cookie: 42 }).unwrap();
-        let ip = Ipv6Packet::new(&frame[14..]).unwrap();
-        let echo = Icmpv6Packet::new(&frame[54..]).unwrap();
-        assert_eq!(icmpv6::checksum(&echo, &ip.get_source(), &ip.get_destination()), echo.get_checksum());
-        assert_eq!(build(&Ends { source: "192.0.2.1".parse().unwrap(), ..ends(true) }, &syn), None);
-    }
 
     proptest! {
         #[test]

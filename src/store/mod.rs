@@ -7,6 +7,7 @@
 
 pub mod atomic;
 mod fresh;
+mod ledgers;
 mod mapped;
 
 use std::fs;
@@ -25,7 +26,7 @@ use crate::inventory::snapshot::Snapshot;
 use crate::scan::ledger::Ledger;
 
 /// Migrations in order; the database's `user_version` is how many have run.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
 /// A database up to this size is checked wholly when it is opened.
 const CHECKED_WHOLLY_BYTES: u64 = 16 << 20;
 /// Pages of the write-ahead log before a commit folds it into the database; closing does so anyway, and may do it while
@@ -431,18 +432,8 @@ impl Store {
                     .bind(end.document)
                     .execute(&mut *transaction)
                     .await?;
-                for (entry, packets) in end.ledger.iter().flat_map(|l| l.lines()) {
-                    let statement = "INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?) \
-                        ON CONFLICT DO UPDATE SET packets = packets + excluded.packets";
-                    sqlx::query(statement)
-                        .bind(reference)
-                        .bind(i64::from(entry.warrant))
-                        .bind(entry.destination.to_string())
-                        .bind(i64::from(entry.port))
-                        .bind(entry.probe.as_str())
-                        .bind(i64::from(packets))
-                        .execute(&mut *transaction)
-                        .await?;
+                if let Some(ledger) = end.ledger {
+                    ledgers::add(&mut transaction, reference, ledger).await?;
                 }
                 for (asset, address) in end.finished_targets {
                     sqlx::query("INSERT OR IGNORE INTO finished_targets VALUES (?, ?, ?)")

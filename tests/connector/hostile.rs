@@ -18,7 +18,10 @@ fn deep_nesting_costs_one_record() {
     };
     // A member that is not read is passed over without a stack; one that is read has a depth of its own.
     assert_eq!(codes(&limits, &within("unread", "[", "]")), [""; 0]);
-    assert_eq!(codes(&limits, &within("properties", r#"{"properties":"#, "}")), ["P0354"]);
+    assert_eq!(codes(&limits, &within("properties", r#"{"properties":"#, "}")), ["P0355"]);
+    let frontend = r#"{"value":[{"id":"/v","vmId":"v","ipConfigurations":["#;
+    let deep = format!("{frontend}{}1{}]}}]}}", r#"{"properties":"#.repeat(100_000), "}".repeat(100_000));
+    assert_eq!(codes(&limits, &deep), ["P0354"]);
     assert_eq!(codes(&Limits::default(), &"[".repeat(100_000)), ["P0352"]);
     assert_eq!(codes(&Limits::default(), &"{\"value\":[".repeat(1_000)), ["P0352"]);
 }

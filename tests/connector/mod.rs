@@ -3,6 +3,7 @@
 mod aws;
 mod azure;
 pub mod dump;
+mod edge;
 mod examples;
 mod gcp;
 mod hostile;

@@ -79,16 +79,16 @@ fn truncation_keeps_what_came_before() {
 fn files_that_are_none() {
     insta::assert_snapshot!(gaps(&[""]), @r#"
     partition lab/-/-/instances: partly read: 1.json: an empty file
-    error P0351 1.json: the file is empty; accepted are, plain or gzip: aws ec2 describe-instances, describe-network-interfaces and describe-addresses, aws elbv2 and elb describe-load-balancers, az vm list (with -d or without), az network nic list and public-ip list, Azure REST pages, Resource Graph answers, gcloud compute instances list, Compute Engine list and aggregatedList, palisade/recording/1 and palisade/overlay/1
+    error P0351 1.json: the file is empty; accepted are, plain or gzip: aws ec2 describe-instances, describe-network-interfaces and describe-addresses, aws elbv2 and elb describe-load-balancers, az vm list (with -d or without), az network nic list, public-ip list, lb list and application-gateway list, Azure REST pages, Resource Graph answers, gcloud compute instances list, forwarding-rules list and addresses list, Compute Engine list and aggregatedList, palisade/recording/1 and palisade/overlay/1
     "#);
     insta::assert_snapshot!(gaps(&["InstanceId  Name\n"]), @r#"
     partition lab/-/-/instances: partly read: not JSON at byte 0: expected an object or an array, found `I`
-    error P0353 1.json: not JSON at byte 0: expected an object or an array, found `I`; accepted are, plain or gzip: aws ec2 describe-instances, describe-network-interfaces and describe-addresses, aws elbv2 and elb describe-load-balancers, az vm list (with -d or without), az network nic list and public-ip list, Azure REST pages, Resource Graph answers, gcloud compute instances list, Compute Engine list and aggregatedList, palisade/recording/1 and palisade/overlay/1
+    error P0353 1.json: not JSON at byte 0: expected an object or an array, found `I`; accepted are, plain or gzip: aws ec2 describe-instances, describe-network-interfaces and describe-addresses, aws elbv2 and elb describe-load-balancers, az vm list (with -d or without), az network nic list, public-ip list, lb list and application-gateway list, Azure REST pages, Resource Graph answers, gcloud compute instances list, forwarding-rules list and addresses list, Compute Engine list and aggregatedList, palisade/recording/1 and palisade/overlay/1
     "#);
     insta::assert_snapshot!(gaps(&[r#"{"hello":[1,2],"world":{}}"#]), @r#"
     partition lab/-/-/instances: partly read: 1 record dropped
     error P0354 1.json: this record was dropped: it is no known record: it has `hello`, `world`
-    error P0350 1.json: the file holds no inventory that is known; accepted are, plain or gzip: aws ec2 describe-instances, describe-network-interfaces and describe-addresses, aws elbv2 and elb describe-load-balancers, az vm list (with -d or without), az network nic list and public-ip list, Azure REST pages, Resource Graph answers, gcloud compute instances list, Compute Engine list and aggregatedList, palisade/recording/1 and palisade/overlay/1
+    error P0350 1.json: the file holds no inventory that is known; accepted are, plain or gzip: aws ec2 describe-instances, describe-network-interfaces and describe-addresses, aws elbv2 and elb describe-load-balancers, az vm list (with -d or without), az network nic list, public-ip list, lb list and application-gateway list, Azure REST pages, Resource Graph answers, gcloud compute instances list, forwarding-rules list and addresses list, Compute Engine list and aggregatedList, palisade/recording/1 and palisade/overlay/1
     "#);
     insta::assert_snapshot!(gaps(&["[]"]), @r#"
     partition lab/-/-/instances: not asked

@@ -1,6 +1,7 @@
 //! Plans: the funnel adds up, targets are ours, hooks only narrow, names are resolved with care.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, reason = "a panic is a failed test")]
 
+mod bulk;
 mod funnel;
 mod hooks;
 mod names;

@@ -110,17 +110,15 @@ fn a_load_balancer_s_name_leads_to_no_inside_and_to_no_exclusion() {
     assert_eq!(addresses(&world.plan()), ["192.0.2.1", "10.0.0.20", "192.0.2.20"]);
 }
 
-/// What the stub server does with a question.
-type Behaviour = fn(&str, u16, &[u8]) -> Vec<Vec<u8>>;
-
 /// A DNS server on loopback that answers as told, until dropped.
-struct Stub {
-    at: SocketAddr,
+pub(super) struct Stub {
+    pub(super) at: SocketAddr,
     done: Arc<AtomicBool>,
 }
 
 impl Stub {
-    fn start(behaviour: Behaviour) -> Self {
+    /// Starts one; the behaviour gets the name in lower case, the type and the whole question.
+    pub(super) fn start(mut behaviour: impl FnMut(&str, u16, &[u8]) -> Vec<Vec<u8>> + Send + 'static) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let at = socket.local_addr().unwrap();
         let done = Arc::new(AtomicBool::new(false));
@@ -141,7 +139,13 @@ impl Stub {
     }
 
     fn resolver(&self) -> Hickory {
-        Hickory { servers: vec![self.at], in_flight: 8, timeout: Duration::from_millis(900), addresses_per_name: 4 }
+        Hickory {
+            servers: vec![self.at],
+            in_flight: 8,
+            timeout: Duration::from_millis(900),
+            addresses_per_name: 4,
+            ipv6: true,
+        }
     }
 }
 
@@ -154,7 +158,7 @@ impl Drop for Stub {
 }
 
 /// The name in lower case and the type of a question.
-fn question(query: &[u8]) -> (String, u16) {
+pub(super) fn question(query: &[u8]) -> (String, u16) {
     let mut labels = Vec::new();
     let mut at = 12;
     while at < query.len() && query[at] != 0 {
@@ -165,11 +169,11 @@ fn question(query: &[u8]) -> (String, u16) {
     (labels.join("."), query.get(at + 2).copied().unwrap_or(0).into())
 }
 
-const A: u16 = 1;
-const AAAA: u16 = 28;
+pub(super) const A: u16 = 1;
+pub(super) const AAAA: u16 = 28;
 
 /// A reply to a query: its question, a response code, and records (type, data) for the name asked.
-fn reply(query: &[u8], code: u8, records: &[(u16, Vec<u8>)]) -> Vec<u8> {
+pub(super) fn reply(query: &[u8], code: u8, records: &[(u16, Vec<u8>)]) -> Vec<u8> {
     let end = 12 + query[12..].iter().position(|b| *b == 0).unwrap() + 5;
     let mut out = query[..end].to_vec();
     out[2] = 0x81;
@@ -190,7 +194,7 @@ fn resolve(stub: &Stub, names: &[&str]) -> Vec<Answer> {
     stub.resolver().resolve(&names, &Silent, &Stop::default())
 }
 
-fn told(answers: &[Answer]) -> Vec<String> {
+pub(super) fn told(answers: &[Answer]) -> Vec<String> {
     let text = |a: &Answer| match &a.error {
         Some(error) => format!("{}: {error}", a.name),
         None => format!("{}: {}", a.name, a.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")),

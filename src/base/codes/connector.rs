@@ -63,8 +63,9 @@ pub(super) const CODES: &[CodeDoc] = &[
     row(
         "P0359",
         "an envelope was not understood",
-        "A `palisade/recording/1` envelope has `schema`, then any of `account`, `region`, `kind`, `taken_at` and `denied`, then `body` \
-         last. `denied` is a list of {\"account\", \"region\", \"kind\", \"cause\"}.",
+        "A `palisade/recording/1` envelope has `schema`, then any of `account`, `region`, `kind`, `taken_at`, `state`, `cause` and `denied`, \
+         then `body` last. `denied` is a list of {\"account\", \"region\", \"kind\", \"cause\"}. `state` says how the reading of the body \
+         went: complete, partial, denied, throttled, not-asked; it needs a `kind`.",
     ),
     row(
         "P0360",

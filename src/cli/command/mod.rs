@@ -7,6 +7,7 @@ pub mod plan;
 pub mod query;
 pub mod reference;
 pub mod repl;
+pub mod report;
 pub mod run;
 pub mod scans;
 pub mod why;

@@ -5,6 +5,12 @@
 //! connector x account x region x kind how the reading went. `crate::connector::file` makes the inventory from both,
 //! so that a recorded answer and a live one can never be read differently.
 
+pub mod assemble;
+pub mod budget;
+pub mod caller;
+pub mod http;
+pub mod secret;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 

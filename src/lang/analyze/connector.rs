@@ -75,10 +75,42 @@ pub(super) fn lower(block: &Block, context: &mut Context<'_>) -> Option<Connecto
         include_micro_nano: reader.boolean("include_micro_nano", context).unwrap_or(false),
         sync_every,
         project_number: reader.text("project_number", context).map(|t| t.value),
+        endpoint: endpoint(&reader, &kind, context),
+        call_budget: call_budget(&reader, context),
         kind,
         span: block.span,
     };
     no_new_errors(before, context).then_some(connector)
+}
+
+/// The endpoint's form is checked here, what it leads to when it is asked.
+fn endpoint(reader: &Reader<'_>, kind: &ConnectorKind, context: &mut Context<'_>) -> Option<Spanned<String>> {
+    let text = reader.text("endpoint", context)?;
+    if matches!(kind, ConnectorKind::File { .. }) {
+        return context.fail("P0211", "a file connector asks nobody".into(), text.span, "remove `endpoint`");
+    }
+    let near = ["http://127.", "http://[::1]", "http://localhost"];
+    if !(text.value.starts_with("https://") || near.iter().any(|n| text.value.starts_with(n))) {
+        let help = "write \"https://host\"; plain http is for this machine only, such as \"http://127.0.0.1:5000\"";
+        return context.fail("P0210", format!("`{}` is no endpoint", text.value), text.span, help);
+    }
+    Some(text)
+}
+
+fn call_budget(reader: &Reader<'_>, context: &mut Context<'_>) -> u8 {
+    const DEFAULT: u8 = 50;
+    let Some(node) = reader.node("call_budget") else { return DEFAULT };
+    let percent = match node.kind {
+        NodeKind::Percent(thousandths) if thousandths % 1_000 == 0 => u8::try_from(thousandths / 1_000).ok(),
+        _ => None,
+    };
+    match percent.filter(|p| (1..=100).contains(p)) {
+        Some(percent) => percent,
+        None => {
+            wrong("call_budget", node, "a whole percentage from 1% to 100%", context);
+            DEFAULT
+        }
+    }
 }
 
 /// True where nothing since then was an error.

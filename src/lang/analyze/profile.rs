@@ -125,13 +125,17 @@ fn pings(node: &Node, context: &mut Context<'_>) -> Vec<Ping> {
     for node in nodes {
         match &node.kind {
             NodeKind::Word(word) if word == "icmp" => pings.push(Ping::Icmp),
+            NodeKind::Word(word) if word == "icmp_timestamp" => pings.push(Ping::Timestamp),
             NodeKind::Call { name, args } if name.value == "tcp" => {
                 pings.extend(ports_of("ping", args, context).map(Ping::Tcp));
+            }
+            NodeKind::Call { name, args } if name.value == "tcp_ack" => {
+                pings.extend(ports_of("ping", args, context).map(Ping::TcpAck));
             }
             NodeKind::Call { name, args } if name.value == "udp" => {
                 pings.extend(ports_of("ping", args, context).map(Ping::Udp));
             }
-            _ => wrong("ping", node, "icmp, tcp(…) or udp(…)", context),
+            _ => wrong("ping", node, "icmp, icmp_timestamp, tcp(…), tcp_ack(…) or udp(…)", context),
         }
     }
     pings

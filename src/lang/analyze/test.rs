@@ -132,8 +132,13 @@ const FORMATS: &[(&str, &str)] = &[
     ("xml", "xml"),
     ("sarif", "sarif"),
     ("nmap_xml", "nmap_xml"),
+    ("asset_xml", "asset_xml"),
+    ("junit", "junit"),
     ("pdf", "pdf"),
 ];
+
+const KINDS: &[(&str, &str)] =
+    &[("confirmed", "confirmed"), ("potential", "potential"), ("information", "information")];
 
 pub(super) fn report(block: &Block, context: &mut Context<'_>) -> Option<ReportTemplate> {
     let before = context.found.len();
@@ -150,10 +155,21 @@ pub(super) fn report(block: &Block, context: &mut Context<'_>) -> Option<ReportT
         }
         None => Vec::new(),
     };
+    let kinds = match reader.node("kinds") {
+        Some(Node { kind: NodeKind::List(nodes), .. }) => {
+            nodes.iter().filter_map(|n| choose("kinds", n, KINDS, context).map(str::to_owned)).collect()
+        }
+        Some(node) => {
+            wrong("kinds", node, "a list such as [confirmed, potential]", context);
+            Vec::new()
+        }
+        None => Vec::new(),
+    };
     let template = ReportTemplate {
         name: reader.name(),
         sort: reader.choice("sort", &sorts, context).unwrap_or(ReportSort::Host),
         include,
+        kinds,
         format: reader.choice("format", FORMATS, context).unwrap_or("text").to_owned(),
         span: block.span,
     };

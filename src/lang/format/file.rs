@@ -62,8 +62,13 @@ fn entries_meaning(entries: &[Entry]) -> String {
 }
 
 /// The comments' texts in order.
-fn notes<'a>(text: &'a str, file: &File) -> Vec<&'a str> {
-    file.comments.iter().filter_map(|c| text.get(c.span.start as usize..c.span.end as usize)).map(str::trim).collect()
+fn notes(text: &str, file: &File) -> Vec<String> {
+    file.comments.iter().filter_map(|c| text.get(c.span.start as usize..c.span.end as usize)).map(comment).collect()
+}
+
+/// A comment's text with this system's line ends.
+fn comment(text: &str) -> String {
+    text.trim().replace("\r\n", "\n")
 }
 
 /// A value on one line.
@@ -130,7 +135,7 @@ impl Printer<'_> {
     fn comments_before(&mut self, place: u32, depth: usize) -> bool {
         let mut any = false;
         while let Some(comment) = self.comments.get(self.next).filter(|c| c.span.start < place) {
-            let text = self.text(comment.span).trim_end().to_owned();
+            let text = self::comment(self.text(comment.span));
             self.line(depth, &text);
             self.next += 1;
             any = true;
@@ -141,15 +146,20 @@ impl Printer<'_> {
     /// A comment on the same line as the end of something joins the line just printed.
     fn comment_after(&mut self, end: u32) {
         let Some(comment) = self.comments.get(self.next) else { return };
-        let between = self.source.get(end as usize..comment.span.start as usize).unwrap_or("\n");
-        if !between.contains('\n') && !between.contains('}') && !self.text(comment.span).contains('\n') {
-            let text = self.text(comment.span).trim_end().to_owned();
+        if self.trails(end, comment) {
+            let text = self::comment(self.text(comment.span));
             self.out.truncate(self.out.trim_end_matches('\n').len());
             self.out.push_str("  ");
             self.out.push_str(&text);
             self.out.push('\n');
             self.next += 1;
         }
+    }
+
+    /// Whether a comment stands behind something that ends there, on the same line.
+    fn trails(&self, end: u32, comment: &Comment) -> bool {
+        let between = self.source.get(end as usize..comment.span.start as usize).unwrap_or("\n");
+        !between.contains('\n') && !between.contains('}') && !self.text(comment.span).contains('\n')
     }
 
     /// Whether a comment stands inside a span: then its text is kept as written.
@@ -216,15 +226,15 @@ impl Printer<'_> {
 
     fn entries(&mut self, entries: &[Entry], depth: usize) {
         let mut before: Option<&Entry> = None;
-        for (i, entry) in entries.iter().enumerate() {
+        for (i, (entry, column)) in entries.iter().zip(self.columns(entries)).enumerate() {
             let span = span_of(entry);
             let is_block = matches!(entry, Entry::Block(_));
-            if before.is_some_and(|b| is_block || matches!(b, Entry::Block(_)) || self.blank_before(self.first(span))) {
+            if before.is_some_and(|b| is_block || matches!(b, Entry::Block(_)) || self.apart(entries, i)) {
                 self.out.push('\n');
             }
             self.comments_before(span.start, depth);
             match entry {
-                Entry::Attr(attr) => self.attr(attr, "", depth, self.column(entries, i)),
+                Entry::Attr(attr) => self.attr(attr, "", depth, column),
                 Entry::Block(block) => self.block(block, depth),
                 Entry::Statement(statement) => self.statement(statement, depth),
                 Entry::Broken(span) => {
@@ -237,37 +247,33 @@ impl Printer<'_> {
         }
     }
 
-    /// The place of the comments before an entry, or of the entry itself.
-    fn first(&self, span: Span) -> u32 {
-        self.comments.get(self.next).map_or(span.start, |c| c.span.start.min(span.start))
+    /// Whether an empty line stands before an entry and the comments that belong to it.
+    fn apart(&self, entries: &[Entry], i: usize) -> bool {
+        let (Some(entry), Some(before)) = (entries.get(i), i.checked_sub(1).and_then(|p| entries.get(p))) else {
+            return false;
+        };
+        let (start, end) = (span_of(entry).start, span_of(before).end);
+        let inside = self.comments.partition_point(|c| c.span.start < end);
+        let mut own = self.comments.iter().skip(inside).take_while(|c| c.span.start < start);
+        self.blank_before(own.find(|c| !self.trails(end, c)).map_or(start, |c| c.span.start))
     }
 
-    /// The longest key of the run of attributes around entry `i`; a run ends at blocks, statements and empty lines.
-    fn column(&self, entries: &[Entry], i: usize) -> usize {
-        let key = |e: Option<&Entry>| match e {
-            Some(Entry::Attr(a)) => Some((a.key.value.len(), a.span.start)),
-            _ => None,
+    /// For each entry the longest key of the run of attributes around it; a run ends at blocks, statements and empty
+    /// lines.
+    fn columns(&self, entries: &[Entry]) -> Vec<usize> {
+        let key = |e: &Entry| match e {
+            Entry::Attr(a) => a.key.value.len(),
+            Entry::Block(_) | Entry::Statement(_) | Entry::Broken(_) => 0,
         };
-        let mut longest = key(entries.get(i)).map_or(0, |k| k.0);
-        let mut at = i;
-        while let Some((_, start)) = key(entries.get(at)) {
-            let Some((len, _)) =
-                at.checked_sub(1).and_then(|p| key(entries.get(p))).filter(|_| !self.blank_before(start))
-            else {
-                break;
-            };
-            longest = longest.max(len);
-            at -= 1;
+        let starts: Vec<bool> =
+            entries.iter().enumerate().map(|(i, e)| key(e) == 0 || self.apart(entries, i)).collect();
+        let mut columns = Vec::with_capacity(entries.len());
+        while let Some(rest) = entries.get(columns.len()..).filter(|r| !r.is_empty()) {
+            let len = 1 + starts.iter().skip(columns.len() + 1).take_while(|s| !**s).count();
+            let longest = rest.iter().take(len).map(key).max().unwrap_or(0);
+            columns.resize(columns.len() + len, longest);
         }
-        at = i + 1;
-        while let Some((len, start)) = key(entries.get(at)) {
-            if self.blank_before(start) {
-                break;
-            }
-            longest = longest.max(len);
-            at += 1;
-        }
-        longest
+        columns
     }
 
     fn attr(&mut self, attr: &Attr, front: &str, depth: usize, column: usize) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use pnet::datalink::{self, Channel, Config, DataLinkSender, NetworkInterface};
 
-use super::Link;
+use super::{Batch, Link};
 
 /// Frames that wait between receiver and scanner.
 const QUEUE: usize = 65_536;
@@ -82,23 +82,35 @@ impl DataLink {
 }
 
 impl Link for DataLink {
-    fn send(&mut self, frame: &[u8]) -> io::Result<()> {
-        self.sender.send_to(frame, None).unwrap_or_else(|| Err(io::Error::other("the link takes no frames")))
+    fn send(&mut self, batch: &Batch, from: usize) -> io::Result<usize> {
+        for sent in from..batch.len() {
+            let taken = self.sender.send_to(batch.frame(sent), None);
+            match taken.unwrap_or_else(|| Err(io::Error::other("the link takes no frames"))) {
+                Ok(()) => {}
+                Err(error) if sent == from => return Err(error),
+                Err(_) => return Ok(sent - from),
+            }
+        }
+        Ok(batch.len().saturating_sub(from))
     }
 
-    fn receive(&mut self, wait: Duration) -> io::Result<Vec<Vec<u8>>> {
-        let mut found = Vec::new();
+    fn receive(&mut self, wait: Duration, take: &mut dyn FnMut(&[u8])) -> io::Result<()> {
         if !wait.is_zero() {
             match self.frames.recv_timeout(wait) {
-                Ok(frame) => found.push(frame?),
-                Err(RecvTimeoutError::Timeout) => return Ok(found),
+                Ok(frame) => take(&frame?),
+                Err(RecvTimeoutError::Timeout) => return Ok(()),
                 Err(RecvTimeoutError::Disconnected) => return Err(io::Error::other("the receiver has ended")),
             }
         }
         while let Ok(frame) = self.frames.try_recv() {
-            found.push(frame?);
+            take(&frame?);
         }
-        Ok(found)
+        Ok(())
+    }
+
+    /// pnet does not tell.
+    fn dropped(&mut self) -> u64 {
+        0
     }
 }
 

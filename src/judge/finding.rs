@@ -1,0 +1,69 @@
+//! A finding: what is told to people and pipelines, with an identity that survives a change of address or name.
+//! Architecture, decision 6.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::check::Kind;
+use crate::lang::job::Protocol;
+
+/// Where a finding stands against earlier runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum State {
+    /// First seen in this run.
+    New,
+    /// Seen before and now.
+    Active,
+    /// Seen before; looked for now, and gone.
+    Fixed,
+    /// Was fixed, and is there again.
+    Reopened,
+    /// Seen before; could not be looked for now.
+    NotComparable,
+}
+
+impl State {
+    /// `new`, `active`, `fixed`, `reopened`, `not comparable`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Active => "active",
+            Self::Fixed => "fixed",
+            Self::Reopened => "reopened",
+            Self::NotComparable => "not comparable",
+        }
+    }
+}
+
+/// One finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Stable: made of resource id, transport and port, check and key.
+    pub id: Arc<str>,
+    /// Check id.
+    pub check: Arc<str>,
+    /// Title.
+    pub title: Arc<str>,
+    /// How sure.
+    pub kind: Kind,
+    /// 1 to 5.
+    pub severity: u8,
+    /// Provider resource id.
+    pub asset: Arc<str>,
+    /// Where it was seen.
+    pub addr: IpAddr,
+    /// Public name.
+    pub name: Option<Arc<str>>,
+    /// Port and transport, where it is about a service.
+    pub port: Option<(u16, Protocol)>,
+    /// Service name.
+    pub service: Option<Arc<str>>,
+    /// The smallest extract that convinces.
+    pub evidence: String,
+    /// Against earlier runs.
+    pub state: State,
+    /// First and last seen.
+    pub seen: (Timestamp, Timestamp),
+}

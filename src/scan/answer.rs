@@ -1,0 +1,409 @@
+//! What a reply means. Each probe carries a keyed cookie that its genuine answer must show (RFC 9293 3.4: an acceptable
+//! answer acknowledges the sequence number plus one; 3.10.7.1: a reset of an ACK takes its number from what was
+//! acknowledged), so what a stranger sends, or anybody forges, is counted and otherwise ignored.
+
+use std::hash::Hasher;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use siphasher::sip::SipHasher13;
+
+use super::engine::{Early, Engine, Found, Phase};
+use super::hosts::{Aim, Host};
+use super::observation::{HostState, PortObservation, PortState, Reason};
+use super::window::Answer;
+use super::wire::Reply;
+use crate::lang::job::Protocol;
+
+/// Source ports that belong to the scan: a block that the kernel gives to nobody else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ports(pub(super) u16);
+
+/// Tries of one kind.
+const KIND: u16 = 16;
+/// Ports for datagrams, after those for the four kinds of TCP probe.
+const DATAGRAMS: u16 = 4_032;
+/// Ports in all.
+pub(super) const BLOCK: u16 = 4 * KIND + DATAGRAMS;
+
+impl Ports {
+    pub(super) fn syn(self, try_number: u8) -> u16 {
+        self.0 + u16::from(try_number) % KIND
+    }
+
+    pub(super) fn ack(self, try_number: u8) -> u16 {
+        self.0 + KIND + u16::from(try_number) % KIND
+    }
+
+    pub(super) fn control(self, try_number: u8) -> u16 {
+        self.0 + 2 * KIND + u16::from(try_number) % KIND
+    }
+
+    /// SYNs that only look for life: an answer that comes late must not pass for one to a later probe.
+    pub(super) fn ping(self, try_number: u8) -> u16 {
+        self.0 + 3 * KIND + u16::from(try_number) % KIND
+    }
+
+    /// First and last.
+    pub(super) fn range(self) -> (u16, u16) {
+        (self.0, self.0 + BLOCK - 1)
+    }
+
+    fn kind(self, port: u16) -> Option<Kind> {
+        let n = port.checked_sub(self.0)?;
+        match n / KIND {
+            0 => Some(Kind::Syn(n as u8)),
+            1 => Some(Kind::Ack((n - KIND) as u8)),
+            2 => Some(Kind::Control),
+            3 => Some(Kind::Ping),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Syn(u8),
+    Ack(u8),
+    Control,
+    Ping,
+}
+
+/// The keyed cookies.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cookies {
+    pub(super) key: u64,
+    pub(super) ports: Ports,
+}
+
+impl Cookies {
+    fn hash(&self, destination: IpAddr, port: u16, source_port: u16) -> u64 {
+        let mut hash = SipHasher13::new_with_keys(self.key, 0x7061_6c69_7361_6465);
+        let ports = u64::from(port) << 16 | u64::from(source_port);
+        match destination {
+            IpAddr::V4(a) => hash.write_u64(u64::from(u32::from(a)) << 32 | ports),
+            IpAddr::V6(a) => {
+                hash.write_u128(u128::from(a));
+                hash.write_u64(ports);
+            }
+        }
+        hash.finish()
+    }
+
+    /// The sequence number of a TCP probe.
+    pub(super) fn tcp(&self, destination: IpAddr, port: u16, source_port: u16) -> u32 {
+        self.hash(destination, port, source_port) as u32
+    }
+
+    /// The source port of a datagram: what only its answer can know.
+    pub(super) fn udp_port(&self, destination: IpAddr, port: u16) -> u16 {
+        let own = (self.hash(destination, port, 0) >> 32) as u16;
+        self.ports.0 + 4 * KIND + own % DATAGRAMS
+    }
+
+    /// What an echo or timestamp request carries.
+    pub(super) fn icmp(&self, destination: IpAddr, timestamp: bool, try_number: u8) -> u64 {
+        self.hash(destination, u16::from(timestamp), u16::from(try_number))
+    }
+}
+
+/// What a genuine reply says.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    host: u32,
+    /// TCP or not, and the port; none for pings without one.
+    port: Option<(bool, u16)>,
+    answer: Answer,
+    reason: Reason,
+    ttl: u8,
+    /// Which try it answers, where that can be told.
+    try_number: Option<u8>,
+    /// The source port, where it answers a control probe.
+    control: Option<u16>,
+}
+
+impl Engine {
+    /// Takes a reply in.
+    pub(super) fn reply(&mut self, reply: &Reply, now: Duration) {
+        match self.recognise(reply) {
+            Some(seen) if seen.control.is_some() => self.control_answered(&seen, now),
+            Some(seen) => self.record(&seen, now),
+            None if matches!(reply, Reply::Neighbour { .. }) => {}
+            None => self.counters.strangers += 1,
+        }
+    }
+
+    /// The host that a reply is from or about, where it is addressed to the address we asked from.
+    fn host(&self, from: IpAddr, to: Option<IpAddr>) -> Option<u32> {
+        let host = *self.by_address.get(from)?;
+        let source = self.aims.get(host as usize).and_then(|a| self.sources.get(usize::from(a.source)))?;
+        to.is_none_or(|to| to == source.0).then_some(host)
+    }
+
+    fn recognise(&self, reply: &Reply) -> Option<Seen> {
+        match *reply {
+            Reply::Tcp { from, to, port, our_port, sequence, acknowledgement, syn_ack, ttl } => {
+                let host = self.host(from, Some(to))?;
+                let kind = self.cookies.ports.kind(our_port)?;
+                let cookie = self.cookies.tcp(from, port, our_port);
+                let (answer, reason) =
+                    if syn_ack { (Answer::Open, Reason::SynAck) } else { (Answer::Closed, Reason::Reset) };
+                let mut seen =
+                    Seen { host, port: Some((true, port)), answer, reason, ttl, try_number: None, control: None };
+                match kind {
+                    Kind::Syn(n) if acknowledgement == cookie.wrapping_add(1) => seen.try_number = Some(n),
+                    Kind::Control if acknowledgement == cookie.wrapping_add(1) => seen.control = Some(our_port),
+                    Kind::Ping if acknowledgement == cookie.wrapping_add(1) => {}
+                    // It tells that the host is there, and nothing of the port.
+                    Kind::Ack(_) if sequence == cookie && !syn_ack => seen.port = None,
+                    _ => return None,
+                }
+                Some(seen)
+            }
+            Reply::Udp { from, to, port, our_port, ttl } => {
+                let host = self.host(from, Some(to))?;
+                (our_port == self.cookies.udp_port(from, port)).then_some(Seen {
+                    host,
+                    port: Some((false, port)),
+                    answer: Answer::Open,
+                    reason: Reason::UdpReply,
+                    ttl,
+                    try_number: None,
+                    control: None,
+                })
+            }
+            Reply::Echo { from, to, id, cookie, ttl } => {
+                let genuine = |n: u8| self.cookies.icmp(from, false, n) == cookie && cookie as u16 == id;
+                self.pong(self.host(from, Some(to))?, (0..self.tries).any(genuine), Reason::EchoReply, ttl)
+            }
+            Reply::Timestamp { from, to, id, originate, ttl } => {
+                let genuine = |n: u8| {
+                    let cookie = self.cookies.icmp(from, true, n);
+                    cookie as u16 == id && (cookie >> 16) as u32 == originate
+                };
+                self.pong(self.host(from, Some(to))?, (0..self.tries).any(genuine), Reason::TimestampReply, ttl)
+            }
+            Reply::Error { about, tcp, port, our_port, sequence, kind, code, ttl } => {
+                let host = self.host(about, None)?;
+                let genuine = if tcp {
+                    self.cookies.ports.kind(our_port).is_some()
+                        && sequence == Some(self.cookies.tcp(about, port, our_port))
+                } else {
+                    our_port == self.cookies.udp_port(about, port)
+                };
+                // Port unreachable closes a UDP port; everything else is a filter's word. RFC 792, RFC 4443 3.1.
+                let closed = !tcp && matches!((kind, code, about.is_ipv4()), (3, 3, true) | (1, 4, false));
+                genuine.then_some(Seen {
+                    host,
+                    port: Some((tcp, port)),
+                    answer: if closed { Answer::Closed } else { Answer::Filtered },
+                    reason: Reason::Unreachable(kind, code),
+                    ttl,
+                    try_number: None,
+                    control: None,
+                })
+            }
+            Reply::Neighbour { .. } => None,
+        }
+    }
+
+    fn pong(&self, host: u32, genuine: bool, reason: Reason, ttl: u8) -> Option<Seen> {
+        let answer = Answer::Open;
+        genuine.then_some(Seen { host, port: None, answer, reason, ttl, try_number: None, control: None })
+    }
+
+    fn control_answered(&mut self, seen: &Seen, now: Duration) {
+        let place = seen.port.and_then(|(tcp, port)| self.grid.position(seen.host, tcp, port));
+        let place = place.and_then(|p| self.window.place(p));
+        let found = self.controls.iter().position(|c| Some(c.place) == place && Some(c.source_port) == seen.control);
+        let Some(control) = found.map(|i| self.controls.swap_remove(i)) else {
+            self.counters.duplicates += 1;
+            return;
+        };
+        self.counters.replies += 1;
+        if let Some(host) = self.hosts.get_mut(seen.host as usize) {
+            host.controls_lost = 0;
+            host.held = Duration::ZERO;
+        }
+        self.tally.control(true);
+        self.auto.control(true);
+        self.auto.answered(now.saturating_sub(control.sent), self.slack, now);
+        self.remember(control.place);
+    }
+
+    fn record(&mut self, seen: &Seen, now: Duration) {
+        let filtered = seen.answer == Answer::Filtered;
+        if !filtered {
+            self.wake(seen.host, seen.reason);
+        }
+        let Some((tcp, port)) = seen.port else {
+            self.counters.replies += 1;
+            return;
+        };
+        if self.phase == Phase::Discover {
+            self.early(seen, tcp, port);
+            return;
+        }
+        let place = self.grid.position(seen.host, tcp, port).and_then(|p| self.window.place(p));
+        let Some(place) = place else {
+            // It answers a probe of an earlier window, or a ping.
+            self.counters.duplicates += 1;
+            return;
+        };
+        let tries = self.window.tries(place);
+        if tries == 0 {
+            // A late answer to a ping: the port is yet to be asked.
+            self.counters.duplicates += 1;
+            return;
+        }
+        let before = self.window.answer(place);
+        // A first answer stands, but an open port is open whatever a filter said before.
+        if before.is_some_and(|known| known == Answer::Open || seen.answer != Answer::Open) {
+            self.counters.duplicates += 1;
+            return;
+        }
+        self.counters.replies += 1;
+        let rtt = self.window.age(place, now).min(Duration::from_secs(60));
+        self.exhausted -= u32::from(before.is_none() && tries == self.tries);
+        self.window.set(place, seen.answer);
+        self.count(seen.host, tcp, before, seen.answer);
+        // The send time kept is that of the last try.
+        let timed = tcp && !filtered && seen.try_number.is_some_and(|n| n + 1 == tries);
+        if timed {
+            self.auto.answered(rtt, self.slack, now);
+        }
+        if let (true, Some(n), None) = (tcp && !filtered, seen.try_number, before) {
+            self.tally.answered(n);
+            self.weigh(seen, n, place, now);
+            if seen.answer == Answer::Open || self.open.len() < 64 {
+                self.remember(place);
+            }
+        }
+        if seen.answer == Answer::Open && self.hosts.get(seen.host as usize).is_some_and(|h| !h.every) {
+            let rtt_us = if timed || !tcp { rtt.as_micros().min(u128::from(u32::MAX)) as u32 } else { u32::MAX };
+            self.open.push(Found { host: seen.host, tcp, port, ttl: seen.ttl, rtt_us });
+        }
+    }
+
+    /// Counts of the host by state.
+    fn count(&mut self, host: u32, tcp: bool, before: Option<Answer>, answer: Answer) {
+        if let Some(host) = self.hosts.get_mut(host as usize) {
+            let counts = if tcp { &mut host.tcp } else { &mut host.udp };
+            if let Some(before) = before {
+                *counts.of(before) -= 1;
+            }
+            *counts.of(answer) += 1;
+        }
+    }
+
+    fn weigh(&mut self, seen: &Seen, try_number: u8, place: u32, now: Duration) {
+        let high = seen.port.is_some_and(|(_, port)| port >= 1_024);
+        if let Some(host) = self.hosts.get_mut(seen.host as usize) {
+            host.lately += 1;
+            host.sample.get_or_insert(place);
+            if try_number == 0 {
+                host.prompt += 1
+            } else {
+                host.late += 1
+            }
+            if seen.answer == Answer::Open {
+                host.high += u32::from(high);
+                host.suspect_now(now);
+            }
+        }
+    }
+
+    /// A port's answer to a ping: it need not be asked again where it is one of the ports to ask.
+    fn early(&mut self, seen: &Seen, tcp: bool, port: u16) {
+        if !self.early_seen.insert((seen.host, tcp, port)) {
+            self.counters.duplicates += 1;
+            return;
+        }
+        self.counters.replies += 1;
+        let asked =
+            |a: &super::grid::Ask| *a == if tcp { super::grid::Ask::Tcp(port) } else { super::grid::Ask::Udp(port) };
+        if self.asks.iter().any(asked) {
+            self.early.push(Early { host: seen.host, tcp, port, answer: seen.answer });
+            self.count(seen.host, tcp, None, seen.answer);
+            if let Some(host) = self.hosts.get_mut(seen.host as usize) {
+                if tcp { host.tcp.asked += 1 } else { host.udp.asked += 1 }
+            }
+            if seen.answer == Answer::Open {
+                self.open.push(Found { host: seen.host, tcp, port, ttl: seen.ttl, rtt_us: u32::MAX });
+            }
+        }
+    }
+
+    /// What is known of each target that was sent to.
+    pub(super) fn results(&mut self, now: Duration) -> Vec<Known> {
+        self.open.sort_unstable_by_key(|f| (f.host, !f.tcp, f.port));
+        let patience = self.patience();
+        let (nobody, mut from) = (self.pings_nobody(), 0);
+        let mut all = Vec::new();
+        for (i, (aim, host)) in self.aims.iter().zip(&mut self.hosts).enumerate() {
+            let count = self.open.get(from..).unwrap_or_default().iter().take_while(|f| f.host as usize == i).count();
+            let found = self.open.get(from..from + count).unwrap_or_default();
+            from += count;
+            host.judge(now + patience, patience);
+            if let Some(known) = known(aim, host, found, nobody) {
+                all.push(known);
+            }
+        }
+        all
+    }
+}
+
+/// What the engine knows of one target.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Known {
+    pub(super) target: u32,
+    pub(super) addr: IpAddr,
+    pub(super) state: HostState,
+    pub(super) ports: Vec<PortObservation>,
+    pub(super) counts: std::collections::BTreeMap<PortState, u32>,
+    pub(super) sent: (Duration, Duration),
+    pub(super) cut: Option<&'static str>,
+    /// It answered on every port asked.
+    pub(super) every: Option<u32>,
+    pub(super) policed: bool,
+}
+
+fn known(aim: &Aim, host: &Host, found: &[Found], nobody_pinged: bool) -> Option<Known> {
+    let first = host.first?;
+    let observation = |f: &Found| PortObservation {
+        port: f.port,
+        protocol: if f.tcp { Protocol::Tcp } else { Protocol::Udp },
+        state: PortState::Open,
+        reason: if f.tcp { Reason::SynAck } else { Reason::UdpReply },
+        rtt: (f.rtt_us != u32::MAX).then(|| Duration::from_micros(u64::from(f.rtt_us))),
+        ttl: Some(f.ttl),
+    };
+    let mut counts = std::collections::BTreeMap::new();
+    let tcp_silent = host.tcp.asked.saturating_sub(host.tcp.answered());
+    let udp_silent = host.udp.asked.saturating_sub(host.udp.answered());
+    for (state, n) in [
+        (PortState::Open, host.tcp.open + host.udp.open),
+        (PortState::Closed, host.tcp.closed + host.udp.closed),
+        (PortState::Filtered, host.tcp.filtered + host.udp.filtered + tcp_silent),
+        (PortState::OpenOrFiltered, udp_silent),
+    ] {
+        if n > 0 {
+            counts.insert(state, n);
+        }
+    }
+    Some(Known {
+        target: aim.target,
+        addr: aim.destination,
+        state: match host.alive {
+            Some(reason) => HostState::Up(reason),
+            None if nobody_pinged => HostState::Unknown,
+            None => HostState::Down,
+        },
+        ports: found.iter().map(observation).collect(),
+        counts,
+        sent: (first, host.last),
+        cut: host.cut.map(|c| c.describe()),
+        every: host.every.then_some(host.tcp.open),
+        policed: host.policed,
+    })
+}

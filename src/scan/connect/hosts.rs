@@ -1,0 +1,77 @@
+//! What is known of each target, small while it is silent.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::answer::Answer;
+use super::timing::Rtt;
+use crate::lang::job::Protocol;
+use crate::scan::observation::{HostObservation, HostState, NotScanned, PortObservation, PortState, Reason};
+use crate::scan::outcome::ScanOutcome;
+use crate::scan::{ScanInput, reason};
+
+/// Refusals after which a host's silence is a loss, not its habit.
+const REFUSALS: u32 = 8;
+const STATES: [PortState; 4] = [PortState::Open, PortState::Closed, PortState::Filtered, PortState::OpenOrFiltered];
+
+/// One target.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Host {
+    pub(super) alive: Option<Reason>,
+    pub(super) rtt: Rtt,
+    /// Why it is asked no more.
+    pub(super) cut: Option<&'static str>,
+    pub(super) first: Option<Duration>,
+    pub(super) last: Duration,
+    open: BTreeMap<(Protocol, u16), PortObservation>,
+    counts: [u32; STATES.len()],
+}
+
+impl Host {
+    pub(super) fn count(&self, state: PortState) -> u32 {
+        STATES.iter().zip(self.counts).find(|(s, _)| **s == state).map_or(0, |(_, n)| n)
+    }
+
+    /// Answers with refusals nearly always, so that silence is news.
+    pub(super) fn refuses_reliably(&self) -> bool {
+        let closed = self.count(PortState::Closed);
+        closed >= REFUSALS && self.count(PortState::Filtered) < closed / 4
+    }
+
+    pub(super) fn record(&mut self, protocol: Protocol, port: u16, answer: Answer, rtt: Option<Duration>) {
+        for (state, count) in STATES.iter().zip(&mut self.counts) {
+            *count += u32::from(*state == answer.state);
+        }
+        if answer.state == PortState::Open {
+            let seen = PortObservation { port, protocol, state: answer.state, reason: answer.reason, rtt, ttl: None };
+            self.open.insert((protocol, port), seen);
+        }
+    }
+}
+
+/// Hands everything over.
+pub(super) fn collect(hosts: Vec<Host>, input: &ScanInput<'_>, outcome: &mut ScanOutcome, no_pings: bool) {
+    let (now, elapsed) = (input.clock.now(), input.clock.elapsed());
+    let wall = |at: Duration| now.checked_sub(elapsed.saturating_sub(at)).unwrap_or(now);
+    for (host, target) in hosts.into_iter().zip(0u32..) {
+        let Some(addr) = input.plan.targets.get(target as usize).map(|t| t.addr()) else { continue };
+        if let Some(why) = host.cut {
+            outcome.not_scanned.push(NotScanned { target, reason: reason(why) });
+        }
+        let Some(first) = host.first else { continue };
+        let state = match host.alive {
+            Some(why) => HostState::Up(why),
+            None if no_pings => HostState::Unknown,
+            None => HostState::Down,
+        };
+        let counts = STATES.into_iter().zip(host.counts).filter(|(_, n)| *n > 0).collect();
+        outcome.hosts.push(HostObservation {
+            target,
+            addr,
+            state,
+            ports: host.open.into_values().collect(),
+            counts,
+            span: Some((wall(first), wall(host.last))),
+        });
+    }
+}

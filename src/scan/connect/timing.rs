@@ -1,0 +1,199 @@
+//! How long to wait for one host, and how many questions may be in flight: both learnt from the answers.
+
+use std::time::Duration;
+
+/// Wait for a first answer where nothing is known. Below a second, so that the kernel repeats no SYN of its own
+/// (its first repetition comes after one second, RFC 6298 2.1) and the ledger counts every one.
+pub(super) const FIRST_WAIT: Duration = Duration::from_millis(900);
+/// Last wait of a run in which nothing at all has answered yet: a path may be slower than a second.
+pub(super) const PATIENT_WAIT: Duration = Duration::from_millis(2_500);
+const SHORTEST_WAIT: Duration = Duration::from_millis(100);
+/// Noise of a round trip that is no sign of a queue.
+const NOISE: Duration = Duration::from_millis(20);
+
+/// Round-trip times of one host, or of the run. RFC 6298 section 2, in microseconds; zero for not measured.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Rtt {
+    smoothed: u32,
+    spread: u32,
+    least: u32,
+}
+
+impl Rtt {
+    pub(super) fn sample(&mut self, rtt: Duration) {
+        let now = u32::try_from(rtt.as_micros()).unwrap_or(u32::MAX).max(1);
+        if self.smoothed == 0 {
+            *self = Self { smoothed: now, spread: now / 2, least: now };
+            return;
+        }
+        let off = self.smoothed.abs_diff(now);
+        self.spread = self.spread - self.spread / 4 + off / 4;
+        self.smoothed = (self.smoothed - self.smoothed / 8).saturating_add(now / 8).max(1);
+        self.least = self.least.min(now);
+    }
+
+    /// Smoothed time and four times its spread, within bounds; none before the first answer.
+    pub(super) fn wait(self) -> Option<Duration> {
+        let micros = u64::from(self.smoothed) + 4 * u64::from(self.spread);
+        (self.smoothed != 0).then(|| Duration::from_micros(micros).clamp(SHORTEST_WAIT, FIRST_WAIT))
+    }
+
+    /// True where a round trip is so much longer than the shortest that a queue must stand on the path.
+    pub(super) fn queued(self, rtt: Duration) -> bool {
+        self.smoothed != 0 && rtt > Duration::from_micros(2 * u64::from(self.least)) + NOISE
+    }
+}
+
+/// How long to wait for an answer of a host: by its own round trips, else by those of all hosts, longer with each try.
+pub(super) fn wait(host: Rtt, run: Rtt, tries: u8, last: bool) -> Duration {
+    if let Some(known) = host.wait() {
+        return known;
+    }
+    match run.wait() {
+        Some(other) => (other * 2 * (1 + u32::from(tries))).min(FIRST_WAIT),
+        None if last => PATIENT_WAIT,
+        None => FIRST_WAIT,
+    }
+}
+
+/// Questions in flight: starts small, doubles while answers come in time, shrinks where a queue builds up or where hosts
+/// that refuse reliably fall silent.
+#[derive(Debug)]
+pub(super) struct Window {
+    size: f64,
+    most: f64,
+    doubling: bool,
+    /// Share of silence among hosts that answer, smoothed.
+    lost: f64,
+    held_until: Duration,
+    /// Times that it shrank.
+    pub(super) shrunk: u32,
+}
+
+impl Window {
+    const FIRST: f64 = 512.0;
+    const LEAST: f64 = 32.0;
+    /// More loss than this is taken for a path that is full or policed, less for an unlucky one.
+    const LOSS: f64 = 0.2;
+
+    pub(super) fn new(most: usize) -> Self {
+        let most = most as f64;
+        Self { size: Self::FIRST.min(most), most, doubling: true, lost: 0.0, held_until: Duration::ZERO, shrunk: 0 }
+    }
+
+    pub(super) fn size(&self) -> usize {
+        self.size as usize
+    }
+
+    /// An answer; `queued` where it was late. `rtt` is how long a change takes to show.
+    pub(super) fn answered(&mut self, queued: bool, rtt: Duration, now: Duration) {
+        self.lost -= self.lost / 128.0;
+        if queued {
+            self.shrink(rtt, now);
+        } else {
+            self.grow();
+        }
+    }
+
+    /// Silence; `expected` where the host answers reliably otherwise.
+    pub(super) fn silent(&mut self, expected: bool, wait: Duration, now: Duration) {
+        if !expected {
+            self.grow();
+            return;
+        }
+        self.lost += (1.0 - self.lost) / 128.0;
+        if self.lost > Self::LOSS {
+            self.shrink(wait, now);
+        }
+    }
+
+    /// The machine has no more sockets than these.
+    pub(super) fn limit(&mut self, most: usize) {
+        self.most = (most as f64).max(1.0);
+        self.size = self.size.min(self.most);
+    }
+
+    /// More sockets may have become free: a quarter more, at most so many.
+    pub(super) fn widen(&mut self, most: usize) {
+        self.most = (self.most * 1.25 + 1.0).min(most as f64);
+    }
+
+    fn grow(&mut self) {
+        let by = if self.doubling { 1.0 } else { 1.0 / self.size.max(1.0) };
+        self.size = (self.size + by).min(self.most);
+    }
+
+    fn shrink(&mut self, pause: Duration, now: Duration) {
+        if now < self.held_until {
+            return;
+        }
+        self.size = (self.size * 0.7).max(Self::LEAST.min(self.most));
+        self.doubling = false;
+        self.lost = 0.0;
+        self.shrunk += 1;
+        self.held_until = now + pause;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn waits_follow_the_round_trips() {
+        let (mut near, mut far) = (Rtt::default(), Rtt::default());
+        assert_eq!((near.wait(), near.queued(MS * 500)), (None, false));
+        for _ in 0..40 {
+            near.sample(MS / 10);
+            far.sample(MS * 180);
+        }
+        assert_eq!(near.wait(), Some(SHORTEST_WAIT));
+        let learnt = far.wait().unwrap();
+        assert!(learnt >= MS * 175 && learnt < MS * 260, "{learnt:?}");
+        assert!(far.queued(MS * 381) && !far.queued(MS * 379));
+        // One long one widens the wait, at most to the bound.
+        far.sample(MS * 900);
+        assert!(far.wait().unwrap() > learnt);
+        far.sample(Duration::from_secs(1 << 40));
+        assert_eq!(far.wait(), Some(FIRST_WAIT));
+        // An unknown host waits by what others took, longer each time; with nothing known, long.
+        let unknown = Rtt::default();
+        assert_eq!([0, 1, 2].map(|t| wait_of(unknown, near, t)), [MS * 200, MS * 400, MS * 600]);
+        assert_eq!([wait(unknown, unknown, 0, false), wait(unknown, unknown, 2, true)], [FIRST_WAIT, PATIENT_WAIT]);
+    }
+
+    fn wait_of(host: Rtt, run: Rtt, tries: u8) -> Duration {
+        wait(host, run, tries, tries == 2)
+    }
+
+    #[test]
+    fn the_window_opens_and_closes() {
+        let mut window = Window::new(16_000);
+        for _ in 0..2_000 {
+            window.answered(false, MS, MS);
+        }
+        assert_eq!(window.size(), 2_512);
+        // A queue shrinks it once a round trip.
+        window.answered(true, MS * 10, MS * 100);
+        window.answered(true, MS * 10, MS * 101);
+        assert_eq!((window.size(), window.shrunk), (1_758, 1));
+        // A little loss does nothing, much does.
+        for i in 0..1_000 {
+            window.silent(i % 20 == 0, MS, MS * 200);
+            window.answered(false, MS, MS * 200);
+        }
+        assert_eq!(window.shrunk, 1);
+        for _ in 0..200 {
+            window.silent(true, MS, MS * 300);
+        }
+        assert!(window.shrunk > 1 && window.size() < 1_758);
+        for i in 0..100_000u32 {
+            window.answered(true, MS, MS * (1_000 + i));
+        }
+        assert_eq!(window.size(), 32);
+        window.limit(3);
+        assert_eq!(window.size(), 3);
+    }
+}

@@ -1,0 +1,321 @@
+//! The loop round the engine: looks at what has arrived, sends what is due through the gate, keeps checkpoints, and ends
+//! when the engine is done, the link is gone, or somebody wants to stop.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::ScanInput;
+use super::checkpoint::Kept;
+use super::engine::{Engine, Next};
+use super::gate::{Gate, Pass, Refusal};
+use super::hosts::Cut;
+use super::ledger::Entry;
+use super::link::{Batch, Link};
+use super::outcome::ScanOutcome;
+use super::wire::{Unread, read};
+use crate::base::progress::StopWish;
+
+/// How long to go on listening after a gentle stop.
+const LAST_REPLIES: Duration = Duration::from_millis(300);
+/// Longest sleep of the loop, so that wishes are seen.
+const LONGEST_SLEEP: Duration = Duration::from_millis(50);
+/// Shortest sleep: the loop never spins on a moment that is just now.
+const SHORTEST_SLEEP: Duration = Duration::from_micros(20);
+/// How often progress is shown, wishes are looked at and the kernel's counters are read.
+const UPKEEP: Duration = Duration::from_millis(50);
+/// Between two checkpoints.
+const CHECKPOINT: Duration = Duration::from_millis(400);
+/// How long an interface may be down before the link counts as lost.
+const DOWN: Duration = Duration::from_secs(10);
+/// The wall clock was set where it differs by more from what has passed since the start.
+const STEP: Duration = Duration::from_secs(2);
+
+/// Sends batches through the gate, and keeps what has to be told about it.
+pub(super) struct Sender<'a, 'b> {
+    pub(super) input: &'a ScanInput<'b>,
+    pub(super) gate: Gate,
+    pub(super) outcome: &'a mut ScanOutcome,
+    /// Wall time and steady time at the start: warrants run out by the later of both.
+    start: (Timestamp, Duration),
+    stepped: bool,
+    exclusions: usize,
+    down: Option<Duration>,
+}
+
+impl<'a, 'b> Sender<'a, 'b> {
+    pub(super) fn new(input: &'a ScanInput<'b>, gate: Gate, outcome: &'a mut ScanOutcome) -> Self {
+        let start = (input.clock.now(), input.clock.elapsed());
+        Self { input, gate, outcome, start, stepped: false, exclusions: 0, down: None }
+    }
+
+    /// The time by which warrants run out. A clock that is set back gives none of them more time.
+    fn warrant_time(&mut self) -> Timestamp {
+        let wall = self.input.clock.now();
+        let passed = self.input.clock.elapsed().saturating_sub(self.start.1);
+        let steady = self.start.0.checked_add(passed).unwrap_or(wall);
+        let apart = wall.duration_since(steady).unsigned_abs();
+        if apart > STEP && !self.stepped {
+            self.stepped = true;
+            let text = format!("the clock was set by about {} s while the scan ran", apart.as_secs());
+            self.outcome.notes.push(text);
+        }
+        wall.max(steady)
+    }
+
+    /// Takes in exclusions that have come since the last look.
+    fn look_for_exclusions(&mut self) {
+        let new = self.input.exclusions.after(self.exclusions);
+        for range in &new {
+            self.outcome.notes.push(format!("excluded while the scan ran: {range}"));
+        }
+        self.exclusions += new.len();
+        self.gate.exclude(new);
+    }
+
+    fn refused(&mut self, refusal: Refusal) -> Cut {
+        match refusal {
+            Refusal::Excluded(_) => Cut::Excluded,
+            Refusal::Expired(_) => Cut::Expired,
+            Refusal::NoWarrant(_) | Refusal::Unreadable => {
+                self.outcome.counters.refused += 1;
+                let text = format!("the gate refused a frame: {refusal:?}");
+                if !self.outcome.errors.contains(&text) && self.outcome.errors.len() < 20 {
+                    self.outcome.errors.push(text);
+                }
+                Cut::Refused
+            }
+        }
+    }
+
+    /// Sends the engine's batch; false where the link is gone.
+    fn probes(&mut self, link: &mut dyn Link, engine: &mut Engine, batch: &mut Batch) -> bool {
+        self.look_for_exclusions();
+        let now = self.warrant_time();
+        let mut index = 0;
+        while index < batch.len() {
+            let meant = engine.shots.get(index).and_then(|s| engine.aims.get(s.host as usize)).map(|a| a.destination);
+            let cut = match self.gate.frame(batch.frame(index), now) {
+                Ok(Pass::Warrant(addr)) if Some(addr) == meant => None,
+                Ok(_) => Some(self.refused(Refusal::Unreadable)),
+                Err(refusal) => Some(self.refused(refusal)),
+            };
+            if let Some(cut) = cut {
+                batch.remove(index);
+                engine.not_sent(index, Some(cut));
+            } else {
+                index += 1;
+            }
+        }
+        let mut sent = 0;
+        while sent < batch.len() {
+            match link.send(batch, sent) {
+                Ok(n) => {
+                    sent += n;
+                    self.down = None;
+                }
+                Err(error) => match self.trouble(&error) {
+                    Trouble::Wait(wait) => {
+                        // Answers may be what the queue is full of; they are taken in at the next look.
+                        if self.input.stop.wish() == StopWish::Now
+                            || link.receive(wait, &mut |f| self.late(engine, f)).is_err()
+                        {
+                            (sent..batch.len()).for_each(|_| engine.not_sent(sent, None));
+                            break;
+                        }
+                    }
+                    Trouble::Frame => {
+                        self.outcome.counters.send_errors += 1;
+                        batch.remove(sent);
+                        engine.not_sent(sent, Some(Cut::Refused));
+                    }
+                    Trouble::Lost => {
+                        (sent..batch.len()).for_each(|_| engine.not_sent(sent, None));
+                        self.outcome.counters.sent += sent as u64;
+                        return self.link_lost(&error);
+                    }
+                },
+            }
+        }
+        self.outcome.counters.sent += sent as u64;
+        true
+    }
+
+    fn late(&mut self, engine: &mut Engine, frame: &[u8]) {
+        let now = engine.present;
+        take(engine, self.outcome, self.input, frame, now);
+    }
+
+    /// Keeps a checkpoint, where the scan has a place for it.
+    fn keep(&mut self, engine: &Engine, kept: &mut Kept, now: Duration) {
+        if let Some(keep) = self.input.keep {
+            kept.at = self.input.clock.now();
+            kept.sent = self.outcome.counters.sent;
+            kept.ledger = self.outcome.ledger.clone();
+            kept.engines.push(engine.save(now));
+            keep.keep(kept.to_bytes());
+            kept.engines.pop();
+        }
+    }
+
+    /// Sends frames of the link's upkeep, each counted under its warrant where it has one; false where the link is gone.
+    pub(super) fn upkeep(&mut self, link: &mut dyn Link, batch: &mut Batch, mut entries: Vec<Option<Entry>>) -> bool {
+        let now = self.warrant_time();
+        let mut index = 0;
+        while index < batch.len() {
+            let entry = entries.get(index).copied().flatten();
+            match (self.gate.frame(batch.frame(index), now), entry) {
+                (Ok(Pass::Warrant(addr)), Some(entry)) if addr == entry.destination => index += 1,
+                (Ok(Pass::Upkeep), None) => index += 1,
+                (refusal, _) => {
+                    self.refused(refusal.err().unwrap_or(Refusal::Unreadable));
+                    batch.remove(index);
+                    entries.remove(index);
+                }
+            }
+        }
+        let mut sent = 0;
+        while sent < batch.len() {
+            match link.send(batch, sent) {
+                Ok(n) => {
+                    for entry in entries.get(sent..sent + n).unwrap_or_default() {
+                        match entry {
+                            Some(entry) => self.outcome.ledger.count(*entry),
+                            None => self.outcome.ledger.upkeep += 1,
+                        }
+                    }
+                    sent += n;
+                    self.outcome.counters.sent += n as u64;
+                }
+                Err(error) => match self.trouble(&error) {
+                    Trouble::Wait(wait) if self.input.stop.wish() == StopWish::None => {
+                        if let Err(error) = link.receive(wait, &mut |_| {}) {
+                            return self.link_lost(&error);
+                        }
+                    }
+                    _ => return self.link_lost(&error),
+                },
+            }
+        }
+        true
+    }
+
+    /// What a refused send means: errno(3) on Linux.
+    fn trouble(&mut self, error: &std::io::Error) -> Trouble {
+        match error.raw_os_error() {
+            // ENOBUFS, EAGAIN: the queue is full; let it drain.
+            Some(105 | 11) => {
+                self.outcome.counters.put_off += 1;
+                Trouble::Wait(Duration::from_millis(1))
+            }
+            // EINTR.
+            Some(4) => Trouble::Wait(Duration::ZERO),
+            // EMSGSIZE, EINVAL: this frame only.
+            Some(90 | 22) => Trouble::Frame,
+            // ENETDOWN, ENETUNREACH: the interface is down, and may come back.
+            Some(100 | 101) => {
+                let now = self.input.clock.elapsed();
+                let since = *self.down.get_or_insert(now);
+                if since == now {
+                    self.outcome.notes.push("the interface went down while the scan ran".into());
+                }
+                if now.saturating_sub(since) < DOWN { Trouble::Wait(LONGEST_SLEEP) } else { Trouble::Lost }
+            }
+            _ if error.kind() == std::io::ErrorKind::WouldBlock => Trouble::Wait(Duration::from_millis(1)),
+            _ => Trouble::Lost,
+        }
+    }
+
+    fn link_lost(&mut self, error: &std::io::Error) -> bool {
+        self.outcome.errors.push(format!("the link was lost: {error}; what was known is kept"));
+        false
+    }
+}
+
+enum Trouble {
+    /// Try again after this long.
+    Wait(Duration),
+    /// Leave this frame out.
+    Frame,
+    /// It is over.
+    Lost,
+}
+
+fn take(engine: &mut Engine, outcome: &mut ScanOutcome, input: &ScanInput<'_>, frame: &[u8], now: Duration) {
+    if frame.len() > input.limits.frame_bytes {
+        outcome.counters.malformed += 1;
+        return;
+    }
+    match read(frame) {
+        Ok(reply) => engine.reply(&reply, now),
+        Err(Unread::Malformed) => outcome.counters.malformed += 1,
+        Err(Unread::Foreign) => {}
+    }
+}
+
+/// Runs the engine over a link.
+pub(super) fn drive(sender: &mut Sender<'_, '_>, link: &mut dyn Link, engine: &mut Engine, kept: &mut Kept) {
+    let (input, before) = (sender.input, sender.outcome.coverage.done);
+    let base = engine.base.saturating_sub(input.clock.elapsed());
+    let engine_time = || input.clock.elapsed() + base;
+    let (mut upkept, mut checkpoint, mut last_replies) = (Duration::ZERO, engine_time(), None);
+    let mut batch = Batch::default();
+    let (mut wait, mut looked) = (Duration::ZERO, engine_time());
+    loop {
+        // An answer found after a sleep may have come at any moment of it, and woken us at once.
+        engine.slack = engine_time().saturating_sub(looked);
+        let mut now = None;
+        let taken = link.receive(wait, &mut |frame| {
+            let now = *now.get_or_insert_with(engine_time);
+            take(engine, sender.outcome, input, frame, now);
+        });
+        let now = engine_time();
+        looked = now;
+        if let Err(error) = taken
+            && matches!(sender.trouble(&error), Trouble::Frame | Trouble::Lost)
+        {
+            sender.link_lost(&error);
+            break;
+        }
+        if now.saturating_sub(upkept) >= UPKEEP {
+            upkept = now;
+            engine.dropped(link.dropped());
+            let facts = format!("{} open, {:.0}/s allowed", engine.open.len(), engine.auto.rate());
+            input.progress.update("scan", before + engine.done(), &facts);
+            if now.saturating_sub(checkpoint) >= CHECKPOINT {
+                checkpoint = now;
+                sender.keep(engine, kept, now);
+            }
+        }
+        match input.stop.wish() {
+            StopWish::Now => break,
+            StopWish::Gently => {
+                let until = *last_replies.get_or_insert(now + LAST_REPLIES);
+                if now >= until {
+                    break;
+                }
+                wait = (until - now).min(LONGEST_SLEEP);
+                continue;
+            }
+            StopWish::None => {}
+        }
+        wait = match engine.fill(now, &mut batch) {
+            Next::Done => break,
+            Next::Send => {
+                if !sender.probes(link, engine, &mut batch) {
+                    break;
+                }
+                Duration::ZERO
+            }
+            Next::Wait(until) => {
+                sender.look_for_exclusions();
+                until.saturating_sub(now).clamp(SHORTEST_SLEEP, LONGEST_SLEEP)
+            }
+        };
+    }
+    engine.dropped(link.dropped());
+    if sender.outcome.coverage.done > before || engine.done() > 0 || input.stop.wish() != StopWish::None {
+        sender.keep(engine, kept, engine_time());
+    }
+    engine.base = engine_time();
+}

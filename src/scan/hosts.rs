@@ -1,0 +1,154 @@
+//! What is known of each target while it is scanned.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::observation::Reason;
+use super::window::Answer;
+use super::wire::Hardware;
+
+/// One target of the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Aim {
+    /// Index in the plan, which is the number of its warrant.
+    pub(super) target: u32,
+    pub(super) destination: IpAddr,
+    /// Hardware address of the first hop.
+    pub(super) next_hop: Hardware,
+    /// Index of our address among the engine's sources.
+    pub(super) source: u16,
+    /// A lower rate for this target.
+    pub(super) rate: Option<u32>,
+}
+
+/// Why a host was given up before all probes were sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cut {
+    TimeLimit,
+    Excluded,
+    Expired,
+    Refused,
+}
+
+impl Cut {
+    pub(super) const ALL: [Self; 4] = [Self::TimeLimit, Self::Excluded, Self::Expired, Self::Refused];
+
+    /// The words of the report.
+    pub(super) const fn describe(self) -> &'static str {
+        match self {
+            Self::TimeLimit => "its time limit was reached",
+            Self::Excluded => "excluded while the scan ran",
+            Self::Expired => "its warrant has expired",
+            Self::Refused => "the gate refused it",
+        }
+    }
+}
+
+/// Counts of one protocol's ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Counts {
+    pub(super) asked: u32,
+    pub(super) open: u32,
+    pub(super) closed: u32,
+    pub(super) filtered: u32,
+}
+
+impl Counts {
+    pub(super) fn of(&mut self, answer: Answer) -> &mut u32 {
+        match answer {
+            Answer::Open => &mut self.open,
+            Answer::Closed => &mut self.closed,
+            Answer::Filtered => &mut self.filtered,
+        }
+    }
+
+    pub(super) fn answered(&self) -> u32 {
+        self.open + self.closed + self.filtered
+    }
+}
+
+/// What is known of one target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Host {
+    pub(super) alive: Option<Reason>,
+    pub(super) first: Option<Duration>,
+    pub(super) last: Duration,
+    pub(super) cut: Option<Cut>,
+    pub(super) tcp: Counts,
+    pub(super) udp: Counts,
+    /// Open TCP ports from 1024 up.
+    pub(super) high: u32,
+    /// It answers on every port: no more of them are asked.
+    pub(super) every: bool,
+    /// When it began to look so, and how many ports had been asked by then.
+    pub(super) suspect: Option<(u32, Duration)>,
+    /// It answers only so often.
+    pub(super) policed: bool,
+    /// Pairs answered by their first try and by later ones.
+    pub(super) prompt: u32,
+    pub(super) late: u32,
+    /// Answers since the round began.
+    pub(super) lately: u32,
+    /// A pair of the present window that has answered, for a control probe.
+    pub(super) sample: Option<u32>,
+    /// Control probes lost, one after the other.
+    pub(super) controls_lost: u8,
+    /// Not asked before this moment: whether it still answers is being found out.
+    pub(super) held: Duration,
+}
+
+/// Open ports before a host is suspected of answering on all.
+const MANY: u32 = 32;
+/// Of them, ports from 1024 up: a server with many services is no tarpit.
+const HIGH: u32 = 16;
+
+impl Host {
+    /// Notes the moment from which on a host looks like one that answers on every port: many open, many of them high,
+    /// not one closed.
+    pub(super) fn suspect_now(&mut self, now: Duration) {
+        let all_open = self.tcp.closed == 0 && self.tcp.filtered == 0;
+        if self.suspect.is_none() && self.tcp.open >= MANY && self.high >= HIGH && all_open {
+            self.suspect = Some((self.tcp.asked, now));
+        }
+    }
+
+    /// Decides on the suspicion once everything asked by then has had its time to answer: nineteen of twenty must have.
+    pub(super) fn judge(&mut self, now: Duration, patience: Duration) {
+        let Some((asked, at)) = self.suspect.filter(|_| !self.every) else { return };
+        if self.tcp.closed > 0 || self.tcp.filtered > 0 {
+            self.suspect = None;
+        } else if now.saturating_sub(at) >= patience {
+            self.every = u64::from(self.tcp.open) * 20 >= u64::from(asked) * 19;
+            self.suspect = self.every.then_some((asked, at));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_answers_on_every_port() {
+        let ms = Duration::from_millis;
+        let tcp = Counts { asked: 60, open: 32, closed: 0, filtered: 0 };
+        let mut host = Host { tcp, high: 20, ..Host::default() };
+        host.suspect_now(ms(10));
+        host.judge(ms(20), ms(100));
+        assert!(!host.every, "answers may be on their way");
+        let mut slow = host;
+        slow.judge(ms(110), ms(100));
+        assert!(!slow.every && slow.suspect.is_none(), "28 of 60 stayed silent: a filter with many open ports");
+        host.tcp.open = 58;
+        host.judge(ms(110), ms(100));
+        assert!(host.every);
+        let mut server = Host { high: 3, tcp: Counts { asked: 40, open: 40, ..Counts::default() }, ..Host::default() };
+        server.suspect_now(ms(1));
+        assert_eq!(server.suspect, None, "well-known ports alone prove nothing");
+        server.high = 20;
+        server.suspect_now(ms(1));
+        server.tcp.closed = 1;
+        server.judge(ms(500), ms(100));
+        assert!(!server.every, "one closed port is enough");
+    }
+}

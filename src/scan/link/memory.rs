@@ -1,0 +1,260 @@
+//! A network in memory: hosts with ports, and paths that lose, delay, reorder, repeat, police and flood. Time moves only
+//! as frames are sent and waited for, so a scan of an hour takes a moment and comes out the same each time.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Batch, Link};
+use crate::base::clock::{Clock, ManualClock};
+
+/// What one host does.
+#[derive(Debug, Clone, Default)]
+pub(in crate::scan) struct Machine {
+    pub(in crate::scan) open: BTreeSet<u16>,
+    /// It stays silent on ports that are not open, instead of resetting.
+    pub(in crate::scan) silent: bool,
+    /// It takes every connection: a tarpit.
+    pub(in crate::scan) every: bool,
+    /// Each answer comes so many times more.
+    pub(in crate::scan) storm: u32,
+    /// It answers so many a second at most.
+    pub(in crate::scan) per_second: Option<u32>,
+    /// It answers echo requests.
+    pub(in crate::scan) echo: bool,
+    /// It answers datagrams to its open ports.
+    pub(in crate::scan) udp: bool,
+}
+
+/// What the path does to each frame, each way.
+#[derive(Debug, Clone, Default)]
+pub(in crate::scan) struct Faults {
+    /// Share lost.
+    pub(in crate::scan) loss: f64,
+    /// One way.
+    pub(in crate::scan) delay: Duration,
+    /// Up to so much more, so that frames overtake each other.
+    pub(in crate::scan) jitter: Duration,
+    /// Share repeated.
+    pub(in crate::scan) repeated: f64,
+    /// Frames a second that the path carries towards the hosts; more queue up.
+    pub(in crate::scan) capacity: Option<f64>,
+    /// Share of answers that somebody else forges beside.
+    pub(in crate::scan) forged: f64,
+    /// Every so many sends the system's queue is full.
+    pub(in crate::scan) full_every: Option<u64>,
+}
+
+/// The link to it.
+pub(in crate::scan) struct MemoryLink {
+    clock: Arc<ManualClock>,
+    machines: HashMap<IpAddr, Machine>,
+    faults: Faults,
+    arriving: BinaryHeap<Reverse<(Duration, u64, Vec<u8>)>>,
+    answered: HashMap<IpAddr, (u64, u32)>,
+    path_free: Duration,
+    dice: u64,
+    count: u64,
+    calls: u64,
+    /// All frames that left, with the moment.
+    pub(in crate::scan) sent: Vec<(Duration, Vec<u8>)>,
+    /// Frames kept at most; a scan to measure memory with keeps none.
+    pub(in crate::scan) keep: bool,
+}
+
+impl MemoryLink {
+    pub(in crate::scan) fn new(
+        clock: Arc<ManualClock>,
+        machines: HashMap<IpAddr, Machine>,
+        faults: Faults,
+        seed: u64,
+    ) -> Self {
+        Self {
+            clock,
+            machines,
+            faults,
+            arriving: BinaryHeap::new(),
+            answered: HashMap::new(),
+            path_free: Duration::ZERO,
+            dice: seed | 1,
+            count: 0,
+            calls: 0,
+            sent: Vec::new(),
+            keep: true,
+        }
+    }
+
+    /// True with this chance. (Marsaglia, "Xorshift RNGs", 2003.)
+    fn happens(&mut self, share: f64) -> bool {
+        share > 0.0 && self.uniform() < share
+    }
+
+    fn uniform(&mut self) -> f64 {
+        self.dice ^= self.dice << 13;
+        self.dice ^= self.dice >> 7;
+        self.dice ^= self.dice << 17;
+        (self.dice >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    fn deliver(&mut self, frame: Vec<u8>, at: Duration) {
+        if self.happens(self.faults.loss) {
+            return;
+        }
+        let copies = 1 + usize::from(self.happens(self.faults.repeated));
+        for _ in 0..copies {
+            let late = self.faults.jitter.mul_f64(self.uniform());
+            self.count += 1;
+            self.arriving.push(Reverse((at + self.faults.delay + late, self.count, frame.clone())));
+        }
+    }
+
+    /// One probe on its way to its host.
+    fn carry(&mut self, frame: &[u8], now: Duration) {
+        if let Some(answer) = neighbour(frame) {
+            self.deliver(answer, now);
+            return;
+        }
+        if self.happens(self.faults.loss) {
+            return;
+        }
+        let mut at = now + self.faults.delay;
+        if let Some(capacity) = self.faults.capacity {
+            self.path_free = self.path_free.max(now) + Duration::from_secs_f64(1.0 / capacity);
+            at = self.path_free + self.faults.delay;
+        }
+        let Some((destination, answer)) = self.answer(frame) else { return };
+        let Some(machine) = self.machines.get(&destination) else { return };
+        let (storm, per_second) = (machine.storm, machine.per_second);
+        if let Some(most) = per_second {
+            let second = at.as_secs();
+            let (known, n) = self.answered.entry(destination).or_default();
+            if *known != second {
+                (*known, *n) = (second, 0);
+            }
+            *n += 1;
+            if *n > most {
+                return;
+            }
+        }
+        if self.happens(self.faults.forged) {
+            // A forger does not know the cookie.
+            let mut forged = answer.clone();
+            let last = forged.len() - 12;
+            forged[last] ^= 0x5a;
+            self.deliver(forged, at);
+        }
+        for _ in 0..=storm {
+            self.deliver(answer.clone(), at);
+        }
+    }
+
+    fn answer(&self, frame: &[u8]) -> Option<(IpAddr, Vec<u8>)> {
+        let v4 = frame[12..14] == [8, 0];
+        let (destination, at): (IpAddr, usize) = if v4 {
+            (<[u8; 4]>::try_from(&frame[30..34]).ok()?.into(), 34)
+        } else {
+            (<[u8; 16]>::try_from(&frame[38..54]).ok()?.into(), 54)
+        };
+        let machine = self.machines.get(&destination)?;
+        let protocol = if v4 { frame[23] } else { frame[20] };
+        let port = u16::from_be_bytes([frame[at + 2], frame[at + 3]]);
+        let mut back = frame[..at].to_vec();
+        back[0..6].copy_from_slice(&frame[6..12]);
+        back[6..12].copy_from_slice(&frame[0..6]);
+        let width = if v4 { 4 } else { 16 };
+        let source_at = at - 2 * width;
+        back[source_at..source_at + width].copy_from_slice(&frame[source_at + width..at]);
+        back[source_at + width..at].copy_from_slice(&frame[source_at..source_at + width]);
+        let body = match protocol {
+            6 => {
+                let open = machine.every || machine.open.contains(&port);
+                if !open && machine.silent {
+                    return None;
+                }
+                let ack = frame[at + 13] & 0x10 > 0;
+                let mut tcp = [&frame[at + 2..at + 4], &frame[at..at + 2], &[0; 16]].concat();
+                let sequence = u32::from_be_bytes(frame[at + 4..at + 8].try_into().ok()?).wrapping_add(1);
+                if ack {
+                    tcp[4..8].copy_from_slice(&frame[at + 8..at + 12]);
+                } else {
+                    tcp[8..12].copy_from_slice(&sequence.to_be_bytes());
+                }
+                tcp[12] = 0x50;
+                tcp[13] = if open && !ack { 0x12 } else { 0x14 };
+                tcp
+            }
+            17 if machine.udp && machine.open.contains(&port) => {
+                [&frame[at + 2..at + 4], &frame[at..at + 2], &[0, 12, 0, 0], &[1, 2, 3, 4]].concat()
+            }
+            17 if !machine.silent && machine.udp => {
+                // Port unreachable, with the datagram quoted. RFC 792.
+                back[23] = if v4 { 1 } else { return None };
+                [&[3, 3, 0, 0, 0, 0, 0, 0], &frame[14..at + 8]].concat()
+            }
+            1 if machine.echo && frame[at] == 8 => [&[0], &frame[at + 1..]].concat(),
+            58 if machine.echo && frame[at] == 128 => [&[129], &frame[at + 1..]].concat(),
+            _ => return None,
+        };
+        if v4 {
+            back[16..18].copy_from_slice(&(20 + body.len() as u16).to_be_bytes());
+        } else {
+            back[18..20].copy_from_slice(&(body.len() as u16).to_be_bytes());
+        }
+        back.extend(body);
+        Some((destination, back))
+    }
+}
+
+/// The answer to an ARP request.
+fn neighbour(frame: &[u8]) -> Option<Vec<u8>> {
+    if frame[12..14] != [8, 6] {
+        return None;
+    }
+    let mut answer = frame.to_vec();
+    answer[21] = 2;
+    answer[22..28].copy_from_slice(&[2, 0, 0, 0, 0, 9]);
+    answer[28..32].copy_from_slice(&frame[38..42]);
+    Some(answer)
+}
+
+impl Link for MemoryLink {
+    fn send(&mut self, batch: &Batch, from: usize) -> io::Result<usize> {
+        self.calls += 1;
+        if self.faults.full_every.is_some_and(|n| self.calls.is_multiple_of(n)) {
+            return Err(io::Error::from_raw_os_error(105));
+        }
+        let now = self.clock.elapsed();
+        for i in from..batch.len() {
+            let frame = batch.frame(i).to_vec();
+            self.carry(&frame, now);
+            if self.keep {
+                self.sent.push((now, frame));
+            }
+        }
+        // A million frames a second.
+        self.clock.advance(Duration::from_micros((batch.len() - from) as u64));
+        Ok(batch.len() - from)
+    }
+
+    fn receive(&mut self, wait: Duration, take: &mut dyn FnMut(&[u8])) -> io::Result<()> {
+        let now = self.clock.elapsed();
+        let first = self.arriving.peek().map(|Reverse((at, ..))| *at);
+        let until = first.unwrap_or(Duration::MAX).clamp(now, now + wait);
+        self.clock.advance(until - now);
+        while let Some(Reverse((at, _, frame))) = self.arriving.pop() {
+            if at > until {
+                self.arriving.push(Reverse((at, 0, frame)));
+                break;
+            }
+            take(&frame);
+        }
+        Ok(())
+    }
+
+    fn dropped(&mut self) -> u64 {
+        0
+    }
+}
