@@ -23,6 +23,7 @@ mod report;
 mod reports;
 mod run;
 mod script;
+mod service;
 mod store;
 mod syntax;
 mod tidy;

@@ -75,6 +75,7 @@ fn exit_of(error: &RunError) -> Exit {
             crate::plan::planner::Outcome::Bug => Exit::Bug,
         },
         RunError::Scan(_)
+        | RunError::Talk(_)
         | RunError::File { .. }
         | RunError::Unknown { .. }
         | RunError::Usage(_)

@@ -9,4 +9,5 @@ pub mod files;
 pub mod inventory;
 pub mod pipeline;
 pub mod report;
+pub mod talk;
 pub mod workspace;

@@ -1,4 +1,4 @@
-//! Every stage in order: inventory, hook, plan, store, scan, results.
+//! Every stage in order: inventory, hook, plan, store, scan, talk, results.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::env::Env;
 use super::error::{Result, RunError};
 use super::inventory::{self, Loaded};
+use super::talk::{self, Talked};
 use super::workspace::Workspace;
 use crate::base::diagnostic::Diagnostic;
 use crate::base::source::{FileId, SourceMap};
@@ -19,6 +20,7 @@ use crate::plan::resolve::{Hickory, Resolver};
 use crate::plan::why::{self, Why};
 use crate::report::compile::{self, RunFacts};
 use crate::report::model::Results;
+use crate::report::services;
 use crate::scan::observation::Mode;
 use crate::scan::{LiveExclusions, ScanInput, ScanOutcome, scan};
 use crate::script::hook::{HookScript, load};
@@ -175,29 +177,33 @@ pub fn run(
         exclusions: &LiveExclusions::default(),
         keep: None,
     };
-    let outcome = match scan(&input) {
+    let mut outcome = match scan(&input) {
         Ok(outcome) => outcome,
         Err(error) => {
             store.transition(&reference, RunState::Failed, env.clock.now(), &error.to_string())?;
             return Err(error.into());
         }
     };
+    let talked = talk::stage(plan, &mut outcome, &[], env)?;
+    store.save_evidence(&reference, &talked.hosts)?;
     let mut results = compile::results(&facts, plan, Some(&outcome));
+    services::fill(&mut results, &talked.hosts);
     if options.resume.is_some() {
         take_over(&mut results, store.document(&reference)?, &finished, plan);
     }
     let (state, why) =
         if outcome.interrupted { (RunState::Interrupted, "stopped by the user") } else { (RunState::Finished, "done") };
     // Only an interrupted run is ever resumed; of a finished one the document already holds every host.
-    let done = if outcome.interrupted { finished_now(plan, &outcome) } else { Vec::new() };
+    let done = if outcome.interrupted { finished_now(plan, &outcome, &talked) } else { Vec::new() };
     let (at, ledger, large) = (env.clock.now(), &outcome.ledger, results.hosts.len() >= HOSTS_FOR_A_THREAD);
     let mut keep = || -> Result<()> {
         let document = to_json(&results)?;
         let end = RunEnd { document: &document, ledger: Some(ledger), finished_targets: &done, why };
         store.finish_run(&reference, state, at, &end)?;
-        Ok(if large {
-            store.fold_log()?
-        })
+        if large {
+            store.fold_log()?;
+        }
+        Ok(())
     };
     if !large {
         keep()?;
@@ -244,13 +250,14 @@ fn not_launched(
 }
 
 /// Targets whose answer is whole: they need not be asked again after an interruption.
-fn finished_now(plan: &Plan, outcome: &ScanOutcome) -> Vec<(String, String)> {
+fn finished_now(plan: &Plan, outcome: &ScanOutcome, talked: &Talked) -> Vec<(String, String)> {
     let probes = plan.probes.tcp.len() + plan.probes.udp.len();
     outcome
         .hosts
         .iter()
         .filter(|h| h.counts.values().sum::<u32>() == probes)
         .filter(|h| !h.counts.keys().any(|s| s.as_str().contains("filtered")))
+        .filter(|h| !talked.unfinished.contains(&h.target))
         .filter_map(|h| plan.targets.get(h.target as usize))
         .map(|t| (t.warrant().asset.to_string(), t.addr().to_string()))
         .collect()

@@ -61,6 +61,15 @@ impl Ledger {
         *self.totals.entry(entry.probe).or_default() += 1;
     }
 
+    /// Takes over the single lines of another part of the run.
+    pub fn extend(&mut self, other: &Self) {
+        for (entry, n) in other.lines() {
+            *self.lines.entry(entry).or_default() += n;
+            *self.totals.entry(entry.probe).or_default() += u64::from(n);
+        }
+        self.upkeep += other.upkeep;
+    }
+
     /// Begins a grid of `targets` (warrant and address) times `asks` (probe and port), in the order of a seed.
     pub(super) fn grid(&mut self, targets: Arc<[(u32, IpAddr)]>, asks: Arc<[(ProbeKind, u16)]>, seed: u64) {
         self.grids.push(Grid { targets, asks, seed, blocks: Vec::new() });

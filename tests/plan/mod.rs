@@ -6,4 +6,4 @@ mod funnel;
 mod hooks;
 mod names;
 mod property;
-mod world;
+pub mod world;

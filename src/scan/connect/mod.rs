@@ -439,6 +439,11 @@ impl<'a, 'b> Scanner<'a, 'b> {
     }
 }
 
+/// Descriptors that this process may hold, once the soft limit is raised to the hard one.
+pub fn descriptors() -> Option<usize> {
+    raise_descriptors()
+}
+
 /// The ports that a ping of connect mode asks.
 fn ping(ping: &Ping) -> Vec<(Protocol, u16)> {
     match ping {
