@@ -81,7 +81,10 @@ def contenders(scenario, palisade, programs, folder, state, everything=False):
     kind = re.sub(r"-.*", "", scenario.name)
     filtered, lossy, wide = scenario.filtered, kind.startswith("D"), kind == "B"
     ports = scenario.port_text()
-    rows = [Contender("palisade", "", [palisade, "-C", folder, "--state", "{state}", "-q", "run", "bench", "--offline", "--format", "json"], ours_json)]
+    run = [palisade, "-C", folder, "--state", "{state}", "-q", "run", "bench", "--offline", "--format", "json"]
+    rows = [Contender("palisade", "", run, ours_json)]
+    if kind == "E" or (kind == "A" and not filtered) or everything:
+        rows.append(Contender("palisade, no rights,", "--mode connect", run + ["--mode", "connect"], ours_json))
     if not scenario.v6:
         yard = [os.path.join(programs, "yardstick"), scenario.first, str(scenario.hosts), ports]
         settings = [("3 rounds 50k/s", ["-R", "3", "-w", "1300", "-r", "50000"])] if lossy else [("2 rounds", ["-R", "2", "-w", "300"])]

@@ -26,8 +26,8 @@ def arguments():
         description="Palisade, its peers and the yardstick on the same work, in turn, on a laboratory of network namespaces.",
         epilog="Scenarios: E-one (one port), A-closed, A-filtered (256 hosts x 1000 ports), A-closed-rps (answers on the other "
         "core), B-closed, B-filtered (65,536 hosts x 1 port), C16-closed, C16-filtered (16 hosts x 65,535 ports), G-closed (A over "
-        "IPv6), D1-closed, D1-filtered, D5-closed, D5-filtered (A over 1 %% loss and 20 ms, 5 %% and 80 ms), names (bulk resolution). "
-        "A part of a name chooses all that hold it.",
+        "IPv6), D1-closed, D1-filtered, D5-closed, D5-filtered (A over 1 % loss and 20 ms, 5 % and 80 ms), names (bulk resolution). "
+        "A part of a name chooses all that hold it. Ours keeps its state folder, synced to the disk, where TMPDIR says.",
     )
     parser.add_argument("scenario", nargs="*", help="scenarios, or parts of their names [default: all]")
     parser.add_argument("-n", "--runs", type=int, default=3, help="runs of each contender [3]")

@@ -99,7 +99,8 @@ def gcp(addresses):
 
 
 def job(scenario):
-    """The job file: every running machine, no ping first, the engine's own pace."""
+    """The job file: every running machine, no ping first, the engine's own pace, and no conversations after it: ports
+    only, as the peers are asked to."""
     ports = "full" if scenario.port_text() == "1-65535" else f"[{scenario.port_text().replace(',', ', ')}]"
     where = "gcp.compute.state: RUNNING" if scenario.v6 else "aws.ec2.instanceState: RUNNING"
     per_host = "" if os.environ.get("BENCH_NO_PER_HOST") else "  per_host   = 1000000/s\n"
@@ -116,6 +117,7 @@ profile "bench" {{
   dead_hosts = scan
   rate       = auto
 {per_host}  retries    = {scenario.retries}
+  checks     = []
 }}
 
 scan "bench" {{

@@ -230,7 +230,7 @@ impl<'a> Repl<'a> {
                 let text = self.prepare(scan, |p, env| {
                     let plan = p.plan(env)?;
                     let mut store = Store::open(&state)?;
-                    let ran = pipeline::run(p, &plan, RunOptions::default(), &mut store, env)?;
+                    let ran = pipeline::run(p, &plan, RunOptions::default(), &mut store, env, &mut |_| Ok(()))?;
                     Ok(crate::report::results_text::view(&ran.results))
                 })?;
                 self.say(&text);

@@ -1,5 +1,6 @@
 //! Every stage in order: inventory, hook, plan, store, scan, talk, results.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -135,17 +136,24 @@ pub struct Ran {
     pub outcome: Option<ScanOutcome>,
 }
 
-/// Stores, scans and stores again. Whatever happens on the way, what is known is kept.
-pub fn run(prepared: &Prepared<'_>, plan: &Plan, options: RunOptions<'_>, store: &mut Store, env: &Env) -> Result<Ran> {
+/// Stores, scans and stores again. Whatever happens on the way, what is known is kept. `show` is called with the
+/// results while they are being stored.
+pub fn run(
+    prepared: &Prepared<'_>,
+    plan: &Plan,
+    options: RunOptions<'_>,
+    store: &mut Store,
+    env: &Env,
+    show: &mut dyn FnMut(&Results) -> Result<()>,
+) -> Result<Ran> {
     let launched = env.clock.now();
     store.save_snapshot(&prepared.loaded.snapshot, &plan.connector)?;
     let mut finished = Vec::new();
     let reference = match options.resume {
         Some(reference) => {
-            let done = store.finished_targets(reference)?;
-            let is_done = |t: &crate::plan::target::Target| {
-                done.iter().any(|(asset, addr)| **asset == *t.warrant().asset && *addr == t.addr().to_string())
-            };
+            let done: HashSet<(String, String)> = store.finished_targets(reference)?.into_iter().collect();
+            let is_done =
+                |t: &crate::plan::target::Target| done.contains(&(t.warrant().asset.to_string(), t.addr().to_string()));
             let all = plan.targets.iter().enumerate();
             finished.extend(all.filter(|(_, t)| is_done(t)).map(|(i, _)| i as u32));
             store.transition(reference, RunState::Running, launched, "resumed")?;
@@ -160,7 +168,7 @@ pub fn run(prepared: &Prepared<'_>, plan: &Plan, options: RunOptions<'_>, store:
         launched,
     };
     if plan.launch != Launch::Ready {
-        return not_launched(&facts, plan, store, env);
+        return not_launched(&facts, plan, store, env, show);
     }
     let held = match leases::confirm(prepared, plan, env) {
         Ok(held) => held,
@@ -241,27 +249,57 @@ pub fn run(prepared: &Prepared<'_>, plan: &Plan, options: RunOptions<'_>, store:
         Some(Request::Cancel) => (RunState::Cancelled, "cancelled by the user"),
         _ => (RunState::Interrupted, "stopped by the user"),
     };
-    let document =
-        serde_json::to_string(&results).map_err(|e| RunError::Usage(format!("cannot write results: {e}")))?;
     // Only an interrupted run is ever resumed; of a finished one the document already holds every host.
     let done = if outcome.interrupted { finished_now(plan, &outcome, &talked) } else { Vec::new() };
-    if outcome.whole {
-        store.replace_ledger(&reference, &outcome.ledger)?;
+    let (at, ledger, large) = (env.clock.now(), &outcome.ledger, results.hosts.len() >= HOSTS_FOR_A_THREAD);
+    let mut keep = || -> Result<()> {
+        let document = to_json(&results)?;
+        if outcome.whole {
+            store.replace_ledger(&reference, ledger)?;
+        }
+        let ledger = (!outcome.whole).then_some(ledger);
+        let end = RunEnd { document: &document, ledger, finished_targets: &done, why };
+        store.finish_run(&reference, state, at, &end)?;
+        if large {
+            store.fold_log()?;
+        }
+        Ok(())
+    };
+    if !large {
+        keep()?;
+        show(&results)?;
+    } else {
+        let (kept, shown) = std::thread::scope(|scope| {
+            let keeping = scope.spawn(keep);
+            let shown = show(&results);
+            (keeping.join(), shown)
+        });
+        kept.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        shown?;
     }
-    let ledger = (!outcome.whole).then_some(&outcome.ledger);
-    let end = RunEnd { document: &document, ledger, finished_targets: &done, why };
-    store.finish_run(&reference, state, env.clock.now(), &end)?;
     if !state.resumable() {
         folder.clear();
     }
     Ok(Ran { reference, results, outcome: Some(outcome) })
 }
 
+/// Results of so many hosts are stored by a thread of their own while they are shown; each takes 1.5 us a host.
+const HOSTS_FOR_A_THREAD: usize = 2_000;
+
+fn to_json(results: &Results) -> Result<String> {
+    serde_json::to_string(results).map_err(|e| RunError::Usage(format!("cannot write results: {e}")))
+}
+
 /// Nothing to scan: two records, the run's history and the activity log. Guide rules E10, E11.
-fn not_launched(facts: &RunFacts<'_>, plan: &Plan, store: &mut Store, env: &Env) -> Result<Ran> {
+fn not_launched(
+    facts: &RunFacts<'_>,
+    plan: &Plan,
+    store: &mut Store,
+    env: &Env,
+    show: &mut dyn FnMut(&Results) -> Result<()>,
+) -> Result<Ran> {
     let results = compile::results(facts, plan, None);
-    let document =
-        serde_json::to_string(&results).map_err(|e| RunError::Usage(format!("cannot write results: {e}")))?;
+    let document = to_json(&results)?;
     let (state, why) = match plan.launch {
         Launch::NotLaunched => (RunState::NotLaunched, "no scan targets are resolved; the scan was not launched"),
         Launch::Ready | Launch::Failed => (RunState::Failed, "no scan targets are resolved; the scan was terminated"),
@@ -270,6 +308,7 @@ fn not_launched(facts: &RunFacts<'_>, plan: &Plan, store: &mut Store, env: &Env)
     let now = env.clock.now();
     store.finish_run(facts.reference, state, now, &end)?;
     store.log(now, "error", &format!("{} {}: {why}", facts.reference, plan.scan))?;
+    show(&results)?;
     Ok(Ran { reference: facts.reference.to_owned(), results, outcome: None })
 }
 
@@ -290,7 +329,7 @@ fn finished_now(plan: &Plan, outcome: &ScanOutcome, talked: &Talked) -> Vec<(Str
 /// The hosts that an earlier part of this run has finished, taken over from its document.
 fn take_over(results: &mut Results, earlier: Option<String>, finished: &[u32], plan: &Plan) {
     let Some(earlier) = earlier.and_then(|text| serde_json::from_str::<Results>(&text).ok()) else { return };
-    let kept: Vec<String> =
+    let kept: HashSet<String> =
         finished.iter().filter_map(|i| plan.targets.get(*i as usize)).map(|t| t.addr().to_string()).collect();
     let old = earlier.hosts.into_iter().filter(|h| kept.contains(&h.address));
     results.hosts.extend(old);

@@ -229,7 +229,7 @@ impl Store {
         let syncing = new.then(|| fresh::sync(&database)).transpose().map_err(failed(&database))?;
         let mut store = Self { folder: folder.to_owned(), database, runtime, connection, ahead: None, syncing };
         store.migrate()?;
-        store.synchronous("PRAGMA synchronous = NORMAL")?;
+        store.pragma("PRAGMA synchronous = NORMAL")?;
         store.reclaim()?;
         Ok(store)
     }
@@ -239,7 +239,7 @@ impl Store {
         move |source| StoreError::Query { path: path.clone(), source }
     }
 
-    fn synchronous(&mut self, pragma: &'static str) -> Result<(), StoreError> {
+    fn pragma(&mut self, pragma: &'static str) -> Result<(), StoreError> {
         let failed = self.failed();
         let connection = &mut self.connection;
         self.runtime.block_on(async { sqlx::query(pragma).execute(connection).await }).map(drop).map_err(failed)
@@ -252,7 +252,7 @@ impl Store {
             Some(Ok(Err(source))) => return Err(StoreError::Folder { path: self.database.clone(), source }),
             Some(Err(panic)) => std::panic::resume_unwind(panic),
         }
-        self.synchronous("PRAGMA synchronous = FULL")
+        self.pragma("PRAGMA synchronous = FULL")
     }
 
     /// Version and migrations are one transaction, so that two processes that make a store do not both make its tables.
@@ -478,6 +478,11 @@ impl Store {
             })
             .map_err(failed)?;
         ended.then_some(()).ok_or_else(|| self.moved_on(reference, to))
+    }
+
+    /// Folds the write-ahead log into the database now, as closing would.
+    pub fn fold_log(&mut self) -> Result<(), StoreError> {
+        self.pragma("PRAGMA wal_checkpoint(PASSIVE)")
     }
 
     /// Targets that earlier parts of a run have finished, as (asset, address).

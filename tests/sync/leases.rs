@@ -97,7 +97,7 @@ fn an_address_reassigned_between_plan_and_packet_gets_none() {
     plan.targets = renewed(&place, &env);
     let mut store = place.store();
     let options = RunOptions { mode: Some(Mode::Connect), resume: None };
-    let ran = pipeline::run(&prepared, &plan, options, &mut store, &env).unwrap();
+    let ran = pipeline::run(&prepared, &plan, options, &mut store, &env, &mut |_| Ok(())).unwrap();
 
     assert_eq!(
         reasons(&ran.results),

@@ -162,7 +162,8 @@ fn a_provider_that_repeats_secrets_is_not_passed_on() {
     let prepared = place.prepared();
     let plan = prepared.plan(&env).unwrap();
     assert!(plan.gaps.iter().any(|g| g.cause.contains("sts:ExternalId [secret] is not allowed")), "{:?}", plan.gaps);
-    let ran = pipeline::run(&prepared, &plan, RunOptions::default(), &mut place.store(), &env).unwrap();
+    let ran =
+        pipeline::run(&prepared, &plan, RunOptions::default(), &mut place.store(), &env, &mut |_| Ok(())).unwrap();
     assert_eq!(ran.results.not_scanned[0].reason, "lease not confirmed: expired token of [secret]");
     let document = serde_json::to_string(&ran.results).unwrap();
     assert!(!document.contains(TOLD));

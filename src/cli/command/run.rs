@@ -91,24 +91,24 @@ pub fn run_scan(session: &Session, scan: Option<&str>, options: &Options) -> Res
     let how = RunOptions { mode, resume: options.resume.as_deref() };
     // The process ends after this: giving 65,536 hosts back to the allocator one by one would take 40 ms.
     let plan = ManuallyDrop::new(plan);
-    let ran = ManuallyDrop::new(pipeline::run(&prepared, &plan, how, &mut store, &env)?);
-    // Folding the log into the database takes as long as printing; the first is waited for before the process ends.
-    let closing = std::thread::spawn(move || drop(store));
-    if let Some(folder) = &options.out {
-        write_files(folder, &ran.results, &PlanDocument::from(&*plan))?;
-    }
-    match session.output.format {
-        Format::Text => {
-            if options.show_plan {
-                session.output.heading("Results");
-            }
-            session.output.data(&results_text::view(&ran.results));
+    let mut show = |results: &Results| {
+        if let Some(folder) = &options.out {
+            write_files(folder, results, &PlanDocument::from(&*plan))?;
         }
-        Format::Json => session.output.json(&ran.results),
-        Format::Jsonl => ran.results.hosts.iter().for_each(|h| session.output.json_line(h)),
-    }
-    // The store's state is safe already; a panic while closing is shown by its thread.
-    let _ = closing.join();
+        match session.output.format {
+            Format::Text => {
+                if options.show_plan {
+                    session.output.heading("Results");
+                }
+                session.output.data(&results_text::view(results));
+            }
+            Format::Json => session.output.json(results),
+            Format::Jsonl => results.hosts.iter().for_each(|h| session.output.json_line(h)),
+        }
+        Ok(())
+    };
+    let ran = ManuallyDrop::new(pipeline::run(&prepared, &plan, how, &mut store, &env, &mut show)?);
+    drop(store);
     Ok(match &ran.outcome {
         None => {
             let what = if plan.launch == Launch::Failed { "failed" } else { "was not launched" };
