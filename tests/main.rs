@@ -9,10 +9,12 @@
 )]
 
 mod analyze;
+mod checks;
 mod cli;
 mod connector;
 mod golden;
 mod ide;
+mod judge;
 mod lab;
 mod plan;
 mod query;

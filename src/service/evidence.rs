@@ -61,13 +61,14 @@ impl From<Vec<String>> for Fact {
 }
 
 /// Facts by dotted path, such as `ssh.kex` or `tls.certificate.not_after`. A path that is missing was not learned.
+/// A copy shares them until one side changes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Facts(BTreeMap<String, Fact>);
+pub struct Facts(Arc<BTreeMap<String, Fact>>);
 
 impl Facts {
     /// Sets a fact.
     pub fn set(&mut self, path: &str, fact: impl Into<Fact>) {
-        self.0.insert(path.to_owned(), fact.into());
+        Arc::make_mut(&mut self.0).insert(path.to_owned(), fact.into());
     }
 
     /// A fact.
@@ -113,6 +114,12 @@ impl Facts {
             Fact::List(v) => Some(v),
             _ => None,
         }
+    }
+
+    /// True where any path begins with this text, such as `tls.`.
+    pub fn any_under(&self, prefix: &str) -> bool {
+        let from = (std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded);
+        self.0.range::<str, _>(from).next().is_some_and(|(path, _)| path.starts_with(prefix))
     }
 
     /// All of them, sorted by path.

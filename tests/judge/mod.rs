@@ -1,0 +1,4 @@
+//! The judge: selection, engine, check scripts good and hostile.
+
+mod engine;
+mod script;
