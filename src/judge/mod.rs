@@ -4,5 +4,6 @@ pub mod check;
 pub mod engine;
 pub mod finding;
 pub mod identity;
+pub mod randomness;
 pub mod select;
 pub mod version;

@@ -5,6 +5,7 @@ mod registry;
 mod subject;
 
 mod database;
+mod fingerprint;
 mod information;
 mod ssh;
 mod tls;

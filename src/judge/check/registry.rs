@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Answer, Check, CheckInfo, Kind, Scope, Subject, Verdict};
-use super::{database, information, ssh, tls};
+use super::{database, fingerprint, information, ssh, tls};
 use crate::lang::job::Consent;
 use crate::service::evidence::Ask;
 
@@ -81,8 +81,13 @@ impl Row {
 }
 
 /// (family, its rows). A family is a file of this folder.
-const FAMILIES: &[(&str, &[Row])] =
-    &[("database", database::CHECKS), ("information", information::CHECKS), ("ssh", ssh::CHECKS), ("tls", tls::CHECKS)];
+const FAMILIES: &[(&str, &[Row])] = &[
+    ("database", database::CHECKS),
+    ("fingerprint", fingerprint::CHECKS),
+    ("information", information::CHECKS),
+    ("ssh", ssh::CHECKS),
+    ("tls", tls::CHECKS),
+];
 
 /// All rows with their family.
 pub fn rows() -> impl Iterator<Item = (&'static str, &'static Row)> {
