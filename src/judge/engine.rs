@@ -247,7 +247,7 @@ fn finding(check: &CheckInfo, subject: &Subject<'_>, hit: Hit) -> Option<Finding
         kind: check.kind,
         severity: hit.severity.unwrap_or(check.severity).clamp(1, 5),
         asset: Arc::clone(&host.asset),
-        addr: host.addr,
+        addr: Some(host.addr),
         also_at: Vec::new(),
         name: host.name.clone(),
         port,
@@ -290,9 +290,7 @@ fn settle(findings: Vec<Finding>, judged: &Judged) -> Vec<Finding> {
             }
             std::collections::btree_map::Entry::Occupied(mut slot) => {
                 let kept = slot.get_mut();
-                if kept.addr != finding.addr && !kept.also_at.contains(&finding.addr) {
-                    kept.also_at.push(finding.addr);
-                }
+                kept.also_at.extend(finding.addr.filter(|a| !kept.shows_at(*a)));
                 kept.severity = kept.severity.max(finding.severity);
                 kept.seen = (kept.seen.0.min(finding.seen.0), kept.seen.1.max(finding.seen.1));
             }

@@ -52,8 +52,8 @@ pub struct Finding {
     pub severity: u8,
     /// Provider resource id.
     pub asset: Arc<str>,
-    /// Where it was seen.
-    pub addr: IpAddr,
+    /// Where it was seen; none for what is about the inventory or a policy alone.
+    pub addr: Option<IpAddr>,
     /// Further addresses of the asset that show the same.
     pub also_at: Vec<IpAddr>,
     /// Public name.
@@ -72,4 +72,11 @@ pub struct Finding {
     pub state: State,
     /// First and last seen.
     pub seen: (Timestamp, Timestamp),
+}
+
+impl Finding {
+    /// Whether it was seen at this address.
+    pub fn shows_at(&self, addr: IpAddr) -> bool {
+        self.addr == Some(addr) || self.also_at.contains(&addr)
+    }
 }

@@ -12,6 +12,7 @@ mod tls;
 
 use jiff::Timestamp;
 
+pub(in crate::judge) use self::information::REMOTE;
 pub use self::registry::{Row, native, rows};
 pub use self::subject::{Answer, among};
 use crate::lang::job::Consent;

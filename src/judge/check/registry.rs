@@ -40,7 +40,7 @@ pub struct Row {
 
 impl Row {
     /// What most rows have in common: `Row { id: "…", …, ..Row::BASE }`.
-    pub(super) const BASE: Self = Self {
+    pub(in crate::judge) const BASE: Self = Self {
         id: "",
         title: "",
         severity: 1,
@@ -56,7 +56,8 @@ impl Row {
         judge: |_| Err(Verdict::NotApplicable),
     };
 
-    fn info(&self, family: &str) -> CheckInfo {
+    /// As any check's.
+    pub(in crate::judge) fn info(&self, family: &str) -> CheckInfo {
         let ask = |(what, argument, consent): &(&str, &str, Consent)| Ask {
             what: (*what).into(),
             argument: (*argument).into(),
