@@ -81,6 +81,11 @@ impl<'a> Exposure<'a> {
         self.tcp.asked.len() + self.udp.asked.len()
     }
 
+    /// Number of UDP ports that were asked.
+    pub fn asked_udp(&self) -> u32 {
+        self.udp.asked.len()
+    }
+
     /// Why nothing can be told of ports that are not open; none where it can.
     pub const fn doubt(&self) -> Option<&'static str> {
         self.doubt

@@ -1,7 +1,9 @@
 //! Judgement: checks over evidence, findings, expected exposure, waivers, change, security risk. Connects to nothing.
 
+mod assertion;
 pub mod change;
 pub mod check;
+pub mod control;
 pub mod engine;
 pub mod estate;
 pub mod exposure;
