@@ -181,7 +181,8 @@ fn host_parts(input: &JudgeInput<'_>) -> Vec<(usize, Part)> {
 
 fn one_host(input: &JudgeInput<'_>, host: &HostEvidence) -> Part {
     let mut part = Part::default();
-    if host.unattributed {
+    // A host that did not answer shows nothing; its ports are the policies' business.
+    if host.unattributed || host.facts.text("host.state") == Some("down") {
         return part;
     }
     let subject = Subject { estate: input.hosts, host: Some(host), service: None, now: input.now };

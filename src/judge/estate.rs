@@ -13,7 +13,8 @@ use super::finding::{Finding, State};
 use super::identity::finding_id;
 use super::policy::{PolicyOutcome, RuleKind, Verdict};
 use crate::inventory::asset::Provider;
-use crate::inventory::catalogue::ids;
+use crate::inventory::catalogue::state::is_gone;
+use crate::inventory::catalogue::{TokenId, ids};
 use crate::inventory::partition::Gap;
 use crate::inventory::snapshot::{Snapshot, ValueRef};
 use crate::lang::job::Protocol;
@@ -231,6 +232,10 @@ impl Maker<'_> {
         let host_of: HashMap<&str, &HostEvidence> = input.hosts.iter().rev().map(|h| (&*h.asset, h)).collect();
         for row in public_rows(snapshot, input.connector) {
             let Some(asset) = snapshot.asset(row) else { continue };
+            let state = asset.text(state_token(asset.provider()));
+            if state.is_some_and(|s| is_gone(asset.provider(), s)) {
+                continue;
+            }
             let host = host_of.get(asset.id()).copied();
             let at = At { asset: asset.id(), host, port: None };
             if provider_tag(snapshot, row, &["owner"]) == Tag::Absent {
@@ -307,6 +312,14 @@ pub fn public_rows(snapshot: &Snapshot, connector: &str) -> RoaringBitmap {
         public |= snapshot.column(token).present();
     }
     public & snapshot.rows_of_connector(connector)
+}
+
+const fn state_token(provider: Provider) -> TokenId {
+    match provider {
+        Provider::Aws => ids::AWS_STATE,
+        Provider::Azure => ids::AZURE_STATE,
+        Provider::Gcp => ids::GCP_STATE,
+    }
 }
 
 /// A provider's tag of an asset.

@@ -2,6 +2,9 @@
 //! forms. Computes no findings.
 
 pub mod compile;
+pub mod judged;
+pub mod judgement;
+pub mod judgement_text;
 pub mod model;
 pub mod plan_document;
 pub mod plan_text;

@@ -6,17 +6,20 @@ use jiff::Timestamp;
 
 use super::env::Env;
 use super::error::{Result, RunError};
+use super::evidence;
 use super::inventory::{self, Loaded};
+use super::judge::{self, CheckSet, JudgeRun};
 use super::workspace::Workspace;
 use crate::base::diagnostic::Diagnostic;
 use crate::base::source::{FileId, SourceMap};
+use crate::judge::control::RunFacts;
 use crate::lang::job::Job;
 use crate::plan::hook::AssetHook;
 use crate::plan::plan::{Launch, Plan};
 use crate::plan::planner::{self, PlanInput};
 use crate::plan::resolve::{Hickory, Resolver};
 use crate::plan::why::{self, Why};
-use crate::report::compile::{self, RunFacts};
+use crate::report::compile::{self, RunFacts as DocumentFacts};
 use crate::report::model::Results;
 use crate::scan::observation::Mode;
 use crate::scan::{ScanInput, ScanOutcome, scan};
@@ -115,6 +118,8 @@ pub struct RunOptions<'a> {
     pub mode: Option<Mode>,
     /// The run to go on with.
     pub resume: Option<&'a str>,
+    /// The plan was approved; none where the run names none.
+    pub approved: Option<bool>,
 }
 
 /// A run's end.
@@ -127,9 +132,20 @@ pub struct Ran {
     pub outcome: Option<ScanOutcome>,
 }
 
+/// How the run itself went, for the controls.
+fn run_facts(options: RunOptions<'_>, outcome: &ScanOutcome) -> RunFacts {
+    RunFacts {
+        approved: options.approved,
+        complete: !outcome.interrupted && outcome.coverage.done >= outcome.coverage.planned,
+        refused: outcome.counters.refused,
+    }
+}
+
 /// Stores, scans and stores again. Whatever happens on the way, what is known is kept.
 pub fn run(prepared: &Prepared<'_>, plan: &Plan, options: RunOptions<'_>, store: &mut Store, env: &Env) -> Result<Ran> {
     let launched = env.clock.now();
+    let checks = CheckSet::load(prepared.workspace, env)?;
+    checks.sound()?;
     store.save_snapshot(&prepared.loaded.snapshot, &plan.connector)?;
     let mut finished = Vec::new();
     let reference = match options.resume {
@@ -145,7 +161,7 @@ pub fn run(prepared: &Prepared<'_>, plan: &Plan, options: RunOptions<'_>, store:
         }
         None => store.begin_run(&plan.scan, &plan.hash, &plan.snapshot, launched, env.seed)?,
     };
-    let facts = RunFacts {
+    let facts = DocumentFacts {
         job: prepared.job,
         workspace: &prepared.workspace.program.workspace,
         reference: &reference,
@@ -175,18 +191,46 @@ pub fn run(prepared: &Prepared<'_>, plan: &Plan, options: RunOptions<'_>, store:
     if options.resume.is_some() {
         take_over(&mut results, store.document(&reference)?, &finished, plan);
     }
+    let hosts = evidence::whole(Vec::new(), plan, &outcome, &prepared.loaded.snapshot);
+    let judged = judge::judge(
+        &JudgeRun {
+            workspace: prepared.workspace,
+            scan: &plan.scan,
+            module: plan.module,
+            connector: &plan.connector,
+            profile: &plan.profile,
+            snapshot: &prepared.loaded.snapshot,
+            tags: &prepared.loaded.tags,
+            gaps: &plan.gaps,
+            reference: &reference,
+            hosts: &hosts,
+            before: None,
+            run: run_facts(options, &outcome),
+            now: env.clock.now(),
+        },
+        &checks,
+        store,
+        env,
+    )?;
+    judged.write_into(&mut results, prepared.workspace);
     let (state, why) =
         if outcome.interrupted { (RunState::Interrupted, "stopped by the user") } else { (RunState::Finished, "done") };
     let document =
         serde_json::to_string(&results).map_err(|e| RunError::Usage(format!("cannot write results: {e}")))?;
     let done = finished_now(plan, &outcome);
-    let end = RunEnd { document: &document, ledger: Some(&outcome.ledger), finished_targets: &done, why };
+    let end = RunEnd {
+        document: &document,
+        ledger: Some(&outcome.ledger),
+        finished_targets: &done,
+        judged: Some(judged.end(&plan.scan)),
+        why,
+    };
     store.finish_run(&reference, state, env.clock.now(), &end)?;
     Ok(Ran { reference, results, outcome: Some(outcome) })
 }
 
 /// Nothing to scan: two records, the run's history and the activity log. Guide rules E10, E11.
-fn not_launched(facts: &RunFacts<'_>, plan: &Plan, store: &mut Store, env: &Env) -> Result<Ran> {
+fn not_launched(facts: &DocumentFacts<'_>, plan: &Plan, store: &mut Store, env: &Env) -> Result<Ran> {
     let results = compile::results(facts, plan, None);
     let document =
         serde_json::to_string(&results).map_err(|e| RunError::Usage(format!("cannot write results: {e}")))?;
@@ -194,7 +238,7 @@ fn not_launched(facts: &RunFacts<'_>, plan: &Plan, store: &mut Store, env: &Env)
         Launch::NotLaunched => (RunState::NotLaunched, "no scan targets are resolved; the scan was not launched"),
         Launch::Ready | Launch::Failed => (RunState::Failed, "no scan targets are resolved; the scan was terminated"),
     };
-    let end = RunEnd { document: &document, ledger: None, finished_targets: &[], why };
+    let end = RunEnd { document: &document, ledger: None, finished_targets: &[], judged: None, why };
     let now = env.clock.now();
     store.finish_run(facts.reference, state, now, &end)?;
     store.log(now, "error", &format!("{} {}: {why}", facts.reference, plan.scan))?;

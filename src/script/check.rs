@@ -15,7 +15,7 @@ use crate::base::limits::Limits;
 use crate::base::source::{FileId, Span};
 use crate::judge::check::{Check, CheckInfo, Hit, Scope, Subject, Verdict};
 
-pub use super::builtin::{BUILTIN, builtin};
+pub use super::builtin::{BUILTIN, Loaded, builtin};
 
 /// Findings that one call may return.
 const MAX_HITS: usize = 256;

@@ -2,6 +2,7 @@
 //! transaction. A store that is damaged or newer than this version is refused and left as it is.
 
 pub mod atomic;
+pub mod findings;
 mod mapped;
 
 use std::fs;
@@ -18,7 +19,7 @@ use crate::inventory::snapshot::Snapshot;
 use crate::scan::ledger::Ledger;
 
 /// Migrations in order; the database's `user_version` is how many have run.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
 /// How long one process waits for another's transaction.
 const BUSY: Duration = Duration::from_secs(10);
 
@@ -384,6 +385,9 @@ impl Store {
                         .execute(&mut *transaction)
                         .await?;
                 }
+                if let Some(judged) = &end.judged {
+                    findings::write(&mut transaction, reference, judged).await?;
+                }
                 for (asset, address) in end.finished_targets {
                     sqlx::query("INSERT OR IGNORE INTO finished_targets VALUES (?, ?, ?)")
                         .bind(reference)
@@ -557,6 +561,8 @@ pub struct RunEnd<'a> {
     pub ledger: Option<&'a Ledger>,
     /// Targets that need not be scanned again, as (asset, address).
     pub finished_targets: &'a [(String, String)],
+    /// What was found; none where nothing was judged.
+    pub judged: Option<findings::JudgedEnd<'a>>,
     /// Why the run ended.
     pub why: &'a str,
 }

@@ -87,7 +87,7 @@ pub fn run_scan(session: &Session, scan: Option<&str>, options: &Options) -> Res
         ModeArg::Raw => Some(Mode::Raw),
         ModeArg::Connect => Some(Mode::Connect),
     };
-    let how = RunOptions { mode, resume: options.resume.as_deref() };
+    let how = RunOptions { mode, resume: options.resume.as_deref(), approved: options.plan.as_ref().map(|_| true) };
     let ran = pipeline::run(&prepared, &plan, how, &mut store, &env)?;
     if let Some(folder) = &options.out {
         write_files(folder, &ran.results, &document)?;

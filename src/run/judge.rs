@@ -1,0 +1,243 @@
+//! The judging stage: checks, exposure, change, policies and controls over evidence, in that order, and into the
+//! results document.
+
+use std::fs;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::env::Env;
+use super::error::{Result, RunError};
+use super::files;
+use super::workspace::Workspace;
+use crate::base::diagnostic::{Diagnostic, has_errors};
+use crate::base::source::SourceMap;
+use crate::inventory::asset::Module;
+use crate::inventory::partition::Gap;
+use crate::inventory::snapshot::Snapshot;
+use crate::judge::change::{self, Gone, View};
+use crate::judge::check::{Check, CheckInfo, native};
+use crate::judge::control::{self, ControlInput, ControlResult, RunFacts};
+use crate::judge::engine::{self, JudgeInput, Judged};
+use crate::judge::estate::{self, EstateInput};
+use crate::judge::exposure::Exposure;
+use crate::judge::policy::{self, PolicyInput, PolicyOutcome};
+use crate::judge::select::{LeftOut, Selection};
+use crate::lang::job::Profile;
+use crate::lang::query::tags::TagMembership;
+use crate::report::judgement;
+use crate::report::model::Results;
+use crate::script::check::{CheckHost, Loaded, builtin};
+use crate::service::evidence::HostEvidence;
+use crate::store::Store;
+use crate::store::findings::JudgedEnd;
+
+/// Folder of a workspace's own checks.
+const CHECKS_FOLDER: &str = "scripts/checks";
+
+/// All checks there are: native, rhai that comes with the program, rhai of the workspace.
+pub struct CheckSet {
+    /// Checks without errors.
+    pub checks: Vec<Arc<dyn Check>>,
+    /// Texts of the scripts with errors.
+    pub sources: SourceMap,
+    /// What is wrong with them.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl CheckSet {
+    /// Loads them; a script that is wrong never hides the others.
+    pub fn load(workspace: &Workspace, env: &Env) -> Result<Self> {
+        let host = CheckHost::new(&env.limits, Arc::clone(&env.clock));
+        let mut scripts = builtin(&host);
+        let folder = workspace.root.join(CHECKS_FOLDER);
+        let failed = |path: &std::path::Path| {
+            let path = path.to_owned();
+            move |source| RunError::File { action: "read", path, source }
+        };
+        let paths =
+            if folder.is_dir() { files::with_ending(&folder, "rhai").map_err(failed(&folder))? } else { Vec::new() };
+        for path in paths {
+            let size = fs::metadata(&path).map_err(failed(&path))?.len();
+            if size > env.limits.script_bytes {
+                let most = env.limits.script_bytes;
+                return Err(RunError::Usage(format!(
+                    "`{}` is larger than {most} bytes, the limit for scripts",
+                    path.display()
+                )));
+            }
+            let text = fs::read_to_string(&path).map_err(failed(&path))?;
+            let name = path.strip_prefix(&workspace.root).unwrap_or(&path).to_string_lossy().into_owned();
+            scripts.add(&host, &name, &text);
+        }
+        Ok(Self::from(scripts))
+    }
+
+    /// An error where a script is wrong.
+    pub fn sound(&self) -> Result<()> {
+        if !has_errors(&self.diagnostics) {
+            return Ok(());
+        }
+        let first = self.diagnostics.first();
+        let place = first.and_then(|d| d.span()).map(|s| self.sources.locate(s).to_string()).unwrap_or_default();
+        let told = first.map(|d| format!("{}: {}", d.code, d.message)).unwrap_or_default();
+        Err(RunError::Usage(format!("{place}: {told}; `palisade check` shows all")))
+    }
+
+    /// What each check is, those that take policy, inventory and history too.
+    pub fn infos(&self) -> Vec<CheckInfo> {
+        self.checks.iter().map(|c| c.info().clone()).chain(estate::infos()).collect()
+    }
+}
+
+impl From<Loaded> for CheckSet {
+    /// Ids are unique: the check that came first keeps its id.
+    fn from(mut scripts: Loaded) -> Self {
+        let mut checks = native();
+        let mut taken: std::collections::HashSet<String> = checks.iter().map(|c| c.info().id.clone()).collect();
+        taken.extend(estate::ROWS.iter().map(|r| r.id.to_owned()));
+        for check in scripts.checks {
+            let id = check.info().id.clone();
+            if taken.insert(id.clone()) {
+                checks.push(check);
+                continue;
+            }
+            let file = scripts.sources.add(format!("{id}.rhai"), format!("// id: {id}\n"));
+            let span = crate::base::source::Span::new(file, 0, 7 + id.len() as u32);
+            let message = format!("the id `{id}` is taken by another check");
+            scripts
+                .diagnostics
+                .push(Diagnostic::error("P0609", message, span, "").help("choose an id of your own, such as ACME-01"));
+        }
+        Self { checks, sources: scripts.sources, diagnostics: scripts.diagnostics }
+    }
+}
+
+/// What is judged.
+pub struct JudgeRun<'a> {
+    /// Job files: policies, risk, places.
+    pub workspace: &'a Workspace,
+    /// Job title.
+    pub scan: &'a str,
+    /// Its module.
+    pub module: Module,
+    /// Its connector.
+    pub connector: &'a str,
+    /// Its profile.
+    pub profile: &'a Profile,
+    /// The inventory it was planned over.
+    pub snapshot: &'a Snapshot,
+    /// Its tags.
+    pub tags: &'a TagMembership,
+    /// What was not read of it.
+    pub gaps: &'a [Gap],
+    /// The run's reference.
+    pub reference: &'a str,
+    /// Evidence, also of hosts that did not answer.
+    pub hosts: &'a [HostEvidence],
+    /// Evidence of the last run of this job.
+    pub before: Option<&'a [HostEvidence]>,
+    /// How the run itself went.
+    pub run: RunFacts,
+    /// The moment that counts as now.
+    pub now: Timestamp,
+}
+
+/// What the judge says of a run.
+pub struct JudgedRun {
+    /// Checks and findings, those of exposure among them.
+    pub judged: Judged,
+    /// Checks that were not run.
+    pub left_out: Vec<LeftOut>,
+    /// Findings of earlier runs that this one does not show.
+    pub gone: Vec<Gone>,
+    /// Policies.
+    pub policies: PolicyOutcome,
+    /// Controls of a policy compliance scan.
+    pub controls: Vec<ControlResult>,
+    /// Assets that were tested.
+    pub tested: Vec<(String, Timestamp)>,
+    infos: Vec<CheckInfo>,
+    now: Timestamp,
+}
+
+/// Judges a run.
+pub fn judge(run: &JudgeRun<'_>, set: &CheckSet, store: &mut Store, env: &Env) -> Result<JudgedRun> {
+    let selection = Selection { checks: &run.profile.checks, consent: &run.profile.consent };
+    let (checks, mut left_out) = selection.split(&set.checks);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut judged = engine::judge(&JudgeInput {
+        hosts: run.hosts,
+        checks: &checks,
+        now: run.now,
+        threads,
+        progress: env.progress.as_ref(),
+        stop: &env.stop,
+    });
+    let program = &run.workspace.program;
+    let policies = policy::assert(&PolicyInput {
+        policies: &program.policies,
+        hosts: run.hosts,
+        judged: &judged,
+        snapshot: run.snapshot,
+        tags: run.tags,
+        sources: &run.workspace.sources,
+        now: run.now,
+    });
+    let tested_before = store.tested(run.reference)?;
+    let exposed = estate::findings(&EstateInput {
+        hosts: run.hosts,
+        policies: &policies,
+        snapshot: run.snapshot,
+        connector: run.connector,
+        gaps: run.gaps,
+        tested: &tested_before,
+        before: run.before,
+        now: run.now,
+        chosen: &|info| selection.refuses(info).is_none(),
+    });
+    for info in estate::infos() {
+        left_out.extend(selection.refuses(&info).map(|reason| LeftOut { check: info.id, reason }));
+    }
+    judged.findings.extend(exposed);
+    let known = store.known_findings(run.scan, run.reference)?;
+    let mut findings = std::mem::take(&mut judged.findings);
+    let gone = change::compare(&mut findings, known, &View::new(&judged, run.hosts));
+    judged.findings = findings;
+    let controls = match run.module {
+        Module::Vm => Vec::new(),
+        Module::Pc => control::assert(&ControlInput {
+            hosts: run.hosts,
+            judged: &judged,
+            policies: &policies,
+            snapshot: run.snapshot,
+            run: run.run,
+            now: run.now,
+        }),
+    };
+    let tested = run.hosts.iter().filter(|h| Exposure::of(h).doubt().is_none());
+    let tested = tested.map(|h| (h.asset.to_string(), run.now)).collect();
+    Ok(JudgedRun { judged, left_out, gone, policies, controls, tested, infos: set.infos(), now: run.now })
+}
+
+impl JudgedRun {
+    /// Writes findings and judgement into the results document.
+    pub fn write_into(&self, results: &mut Results, workspace: &Workspace) {
+        let judgement = judgement::Judgement {
+            now: self.now,
+            judged: &self.judged,
+            infos: &self.infos,
+            left_out: &self.left_out,
+            gone: &self.gone,
+            policies: &self.policies,
+            controls: &self.controls,
+            risk: workspace.program.workspace.security_risk,
+        };
+        judgement::write(&judgement, results);
+    }
+
+    /// As the store takes it.
+    pub fn end<'a>(&'a self, scan: &'a str) -> JudgedEnd<'a> {
+        JudgedEnd { scan, findings: &self.judged.findings, gone: &self.gone, tested: &self.tested }
+    }
+}
