@@ -2,6 +2,7 @@
 //! no logic of a stage.
 
 pub mod ask;
+pub mod compare;
 pub mod demo;
 pub mod env;
 pub mod error;
@@ -10,4 +11,5 @@ pub mod files;
 pub mod inventory;
 pub mod judge;
 pub mod pipeline;
+pub mod unit_test;
 pub mod workspace;

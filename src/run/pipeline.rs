@@ -75,6 +75,17 @@ impl<'w> Prepared<'w> {
         Ok(Self { workspace, job, loaded, now, hook })
     }
 
+    /// With an inventory read already, such as a test's.
+    pub fn with_inventory(
+        workspace: &'w Workspace,
+        job: &'w Job,
+        hook: Option<HookScript>,
+        loaded: Loaded,
+        now: Timestamp,
+    ) -> Self {
+        Self { workspace, job, loaded, now, hook }
+    }
+
     fn with_input<T>(&self, env: &Env, act: impl FnOnce(&PlanInput<'_>) -> T) -> T {
         let bound = self.hook.as_ref().map(|h| {
             h.bind(Arc::clone(&self.loaded.snapshot), Arc::clone(&self.loaded.tags), self.now, Arc::clone(&env.clock))

@@ -2,6 +2,8 @@
 
 pub mod check;
 pub mod demo;
+pub mod diff;
+pub mod findings;
 pub mod fmt;
 pub mod plan;
 pub mod query;
@@ -9,6 +11,7 @@ pub mod reference;
 pub mod repl;
 pub mod run;
 pub mod scans;
+pub mod test;
 pub mod why;
 
 use std::path::PathBuf;
