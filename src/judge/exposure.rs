@@ -91,6 +91,12 @@ impl<'a> Exposure<'a> {
         self.doubt
     }
 
+    /// Open ports on which nothing was recognised.
+    pub fn unrecognised(&self) -> usize {
+        let known = |(port, protocol)| self.service(port, protocol).is_some_and(|s| s.service.is_some());
+        self.open().filter(|at| !known(*at)).count()
+    }
+
     /// What was said on a port.
     pub fn service(&self, port: u16, protocol: Protocol) -> Option<&'a ServiceEvidence> {
         self.host.services.iter().find(|s| s.port == port && s.protocol == protocol)

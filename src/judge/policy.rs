@@ -468,9 +468,11 @@ impl<'a> Work<'a> {
         let mut untested: Vec<&str> = open.map(|check| check.id.as_str()).collect();
         untested.sort_unstable();
         untested.dedup();
+        let strange = subject.exposure.unrecognised();
         let (verdict, message) = match (subject.exposure.doubt(), untested.as_slice()) {
             (Some(why), _) => (Verdict::Unknown, why.to_owned()),
             (None, _) if !said.judged => (Verdict::Unknown, "no check was run on it".to_owned()),
+            (None, []) if strange > 0 => (Verdict::Unknown, format!("{strange} open ports were not recognised")),
             (None, []) => (Verdict::Pass, "no such finding".to_owned()),
             (None, some) => (Verdict::Unknown, format!("not tested: {}", some.join(", "))),
         };

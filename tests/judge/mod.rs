@@ -1,4 +1,6 @@
 //! The judge: selection, engine, check scripts good and hostile.
 
 mod engine;
+mod policy;
 mod script;
+mod story;

@@ -5,4 +5,4 @@ mod funnel;
 mod hooks;
 mod names;
 mod property;
-mod world;
+pub mod world;
