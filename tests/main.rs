@@ -20,6 +20,7 @@ mod plan;
 mod query;
 mod report;
 mod script;
+mod service;
 mod store;
 mod syntax;
 mod tidy;

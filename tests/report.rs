@@ -58,7 +58,7 @@ fn sample() -> Value {
         "mode": "connect", "notes": [],
         "hosts": [{
             "asset": "i-1", "name": "a.example", "address": "192.0.2.1", "state": "up", "reason": "syn-ack", "os": null,
-            "ports": [{"port": 22, "protocol": "tcp", "state": "open", "reason": "syn-ack", "service": null,
+            "ports": [{"port": 22, "protocol": "tcp", "state": "open", "reason": "syn-ack", "service": null, "product": null, "version": null,
                 "rtt_ms": 1.25, "ttl": 64}],
             "counts": {"closed": 9, "open": 1}, "findings": [finding("IG-12", "SSH Banner", "information", 1)],
             "security_risk": 0.0, "annotations": {"owner": "ops"},

@@ -59,6 +59,22 @@ pub struct Limits {
     pub frame_bytes: usize,
     /// Connect-mode sockets open at once.
     pub sockets_in_flight: usize,
+    /// Bytes received in one conversation with a service, all its connections together.
+    pub service_bytes: usize,
+    /// Calls of one conversation.
+    pub service_steps: usize,
+    /// Hellos tried on a port that shows nothing of itself.
+    pub service_hellos: usize,
+    /// Connections to one host at once while talking.
+    pub service_connections_per_host: usize,
+    /// Silence after which a service that speaks first is taken to wait for us.
+    pub service_greeting_wait: Duration,
+    /// Silence after which an answer is no longer waited for.
+    pub service_answer_wait: Duration,
+    /// One conversation from its first to its last byte.
+    pub service_conversation_wall: Duration,
+    /// One port with all its conversations.
+    pub service_port_wall: Duration,
     /// One REPL or query line.
     pub line_bytes: usize,
 }
@@ -93,6 +109,14 @@ impl Default for Limits {
             resolve_timeout: Duration::from_secs(5),
             frame_bytes: 65_535,
             sockets_in_flight: 1_000,
+            service_bytes: 512 << 10,
+            service_steps: 256,
+            service_hellos: 64,
+            service_connections_per_host: 8,
+            service_greeting_wait: Duration::from_millis(250),
+            service_answer_wait: Duration::from_millis(1_500),
+            service_conversation_wall: Duration::from_secs(15),
+            service_port_wall: Duration::from_secs(60),
             line_bytes: 1 << 20,
         }
     }

@@ -100,6 +100,8 @@ pub enum Command {
     Run(RunArgs),
     /// Life of a scan: list, show, fetch, resume
     Scans(ScansArgs),
+    /// Run new and changed checks and policies over the stored evidence of a scan; sends nothing
+    Judge(JudgeArgs),
     /// Findings across scans: what is open, since when, and what is new
     Findings(FindingsArgs),
     /// What changed between two scans: hosts, ports, findings
@@ -244,6 +246,16 @@ pub struct RunArgs {
     /// Seed of the probe order [default: random]
     #[arg(long)]
     pub seed: Option<u64>,
+    /// What ends with exit code 1: policy, new, none, or a severity from 1 to 5; may repeat
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', default_value = "policy", value_parser = fail_on::parse)]
+    pub fail_on: Vec<FailOn>,
+}
+
+/// `judge`
+#[derive(Debug, Args)]
+pub struct JudgeArgs {
+    /// Reference such as `scan/1525152912.86743`, or `latest`
+    pub reference: String,
     /// What ends with exit code 1: policy, new, none, or a severity from 1 to 5; may repeat
     #[arg(long, value_name = "WHAT", value_delimiter = ',', default_value = "policy", value_parser = fail_on::parse)]
     pub fail_on: Vec<FailOn>,

@@ -51,6 +51,7 @@ fn dispatch(cli: Cli, output: Output) -> Result<Exit, RunError> {
         Command::Why(args) => command::why::why(&session, &args),
         Command::Run(args) => command::run::run(&session, &args),
         Command::Scans(args) => command::scans::scans(&session, &args),
+        Command::Judge(args) => command::judge::judge(&session, &args),
         Command::Findings(args) => command::findings::findings(&session, &args),
         Command::Diff(args) => command::diff::diff(&session, &args),
         Command::Test(args) => command::test::test(&session, &args),
@@ -73,6 +74,7 @@ fn exit_of(error: &RunError) -> Exit {
             crate::plan::planner::Outcome::Bug => Exit::Bug,
         },
         RunError::Scan(_)
+        | RunError::Talk(_)
         | RunError::File { .. }
         | RunError::Unknown { .. }
         | RunError::Usage(_)

@@ -151,6 +151,8 @@ fn hosts(plan: &Plan, outcome: &ScanOutcome) -> Vec<HostRecord> {
                         state: p.state.as_str().into(),
                         reason: p.reason.describe(),
                         service: None,
+                        product: None,
+                        version: None,
                         rtt_ms: p.rtt.map(|r| (r.as_secs_f64() * 1e6).round() / 1e3),
                         ttl: p.ttl,
                     })

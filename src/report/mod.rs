@@ -10,3 +10,4 @@ pub mod plan_document;
 pub mod plan_text;
 pub mod results_text;
 pub mod schema;
+pub mod services;

@@ -147,6 +147,12 @@ pub struct PortRecord {
     pub reason: String,
     /// The service, once one is recognised by its behaviour.
     pub service: Option<String>,
+    /// Product, where the service names itself.
+    #[serde(default)]
+    pub product: Option<String>,
+    /// Version, as the service names it.
+    #[serde(default)]
+    pub version: Option<String>,
     /// Round trip in milliseconds.
     pub rtt_ms: Option<f64>,
     /// Time to live of the answer.

@@ -92,7 +92,10 @@ fn details(results: &Results, out: &mut String) {
         let _ = writeln!(out, "    {}", dash(&counts.join(", ")));
         for port in &host.ports {
             let rtt = port.rtt_ms.map(|r| format!("  {r:.1} ms")).unwrap_or_default();
-            let _ = writeln!(out, "    {:>5}/{} {:<6} {}{rtt}", port.port, port.protocol, port.state, port.reason);
+            let named = [port.service.as_deref(), port.product.as_deref(), port.version.as_deref()];
+            let named = named.into_iter().flatten().fold(String::new(), |all, word| all + "  " + word);
+            let _ =
+                writeln!(out, "    {:>5}/{} {:<6} {}{rtt}{named}", port.port, port.protocol, port.state, port.reason);
         }
         judgement_text::findings(&host.findings, "    ", shows_states, out);
     }

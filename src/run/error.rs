@@ -37,6 +37,9 @@ pub enum RunError {
     /// Scanning could not start.
     #[error(transparent)]
     Scan(#[from] crate::scan::ScanError),
+    /// Conversations could not start.
+    #[error(transparent)]
+    Talk(#[from] crate::service::driver::TalkError),
     /// The state folder is unusable.
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),

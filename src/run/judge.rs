@@ -28,9 +28,9 @@ use crate::lang::query::tags::TagMembership;
 use crate::report::judgement;
 use crate::report::model::Results;
 use crate::script::check::{CheckHost, Loaded, builtin};
-use crate::service::evidence::HostEvidence;
-use crate::store::Store;
+use crate::service::evidence::{Ask, HostEvidence};
 use crate::store::findings::JudgedEnd;
+use crate::store::{RunState, Store};
 
 /// Folder of a workspace's own checks.
 const CHECKS_FOLDER: &str = "scripts/checks";
@@ -82,6 +82,14 @@ impl CheckSet {
         let place = first.and_then(|d| d.span()).map(|s| self.sources.locate(s).to_string()).unwrap_or_default();
         let told = first.map(|d| format!("{}: {}", d.code, d.message)).unwrap_or_default();
         Err(RunError::Usage(format!("{place}: {told}; `palisade check` shows all")))
+    }
+
+    /// What the checks that a profile chooses want asked, each once.
+    pub fn asks(&self, profile: &Profile) -> Vec<Ask> {
+        let selection = Selection { checks: &profile.checks, consent: &profile.consent };
+        let (chosen, _) = selection.split(&self.checks);
+        let asks: std::collections::BTreeSet<Ask> = chosen.iter().flat_map(|c| c.info().asks.clone()).collect();
+        asks.into_iter().collect()
     }
 
     /// What each check is, those that take policy, inventory and history too.
@@ -240,4 +248,89 @@ impl JudgedRun {
     pub fn end<'a>(&'a self, scan: &'a str) -> JudgedEnd<'a> {
         JudgedEnd { scan, findings: &self.judged.findings, gone: &self.gone, tested: &self.tested }
     }
+}
+
+/// Evidence of the last finished run of a scan before this one; none for the first.
+pub fn last_evidence(store: &mut Store, scan: &str, reference: &str) -> Result<Option<Vec<HostEvidence>>> {
+    let runs = store.runs()?;
+    let older = runs.iter().skip_while(|r| r.reference != reference).skip(1);
+    let last = older.into_iter().find(|r| r.scan == scan && r.state == RunState::Finished);
+    Ok(match last {
+        Some(run) => Some(store.evidence(&run.reference)?).filter(|e| !e.is_empty()),
+        None => None,
+    })
+}
+
+/// A stored run judged anew.
+pub struct JudgedAgain {
+    /// The document with the new judgement.
+    pub results: Results,
+    /// False for a run that later runs of its scan have overtaken: it is shown, and the store keeps what it had.
+    pub stored: bool,
+}
+
+/// Runs checks and policies as they are now over the stored evidence of a run. Sends nothing. product.md F11.
+pub fn again(workspace: &Workspace, reference: &str, store: &mut Store, env: &Env) -> Result<JudgedAgain> {
+    let run = store.run(reference)?;
+    let unreadable =
+        |e: serde_json::Error| RunError::Usage(format!("the stored results of {} cannot be read: {e}", run.reference));
+    let document = store.document(&run.reference)?;
+    let document = document
+        .ok_or_else(|| RunError::Usage(format!("{} is {} and has no results", run.reference, run.state.as_str())))?;
+    let mut results: Results = serde_json::from_str(&document).map_err(unreadable)?;
+    let hosts = store.evidence(&run.reference)?;
+    if hosts.is_empty() && !results.hosts.is_empty() {
+        return Err(RunError::Usage(format!(
+            "{} has no stored evidence; it was run by an older version",
+            run.reference
+        )));
+    }
+    let job = workspace.scan(Some(&run.scan))?;
+    let profile = workspace.program.profiles.iter().find(|p| p.name.value == job.profile.value);
+    let profile = profile.cloned().unwrap_or_else(Profile::initial_options);
+    let snapshot = store.snapshot(&results.snapshot)?;
+    let now = env.clock.now();
+    let tags = TagMembership::assign(&workspace.program.tags, &snapshot, now);
+    let gap = |g: &crate::report::model::GapRecord| Gap {
+        partition: g.partition.as_str().into(),
+        cause: g.cause.as_str().into(),
+    };
+    let gaps: Vec<Gap> = results.gaps.iter().map(gap).collect();
+    let before = last_evidence(store, &run.scan, &run.reference)?;
+    let set = CheckSet::load(workspace, env)?;
+    set.sound()?;
+    let judged = judge(
+        &JudgeRun {
+            workspace,
+            scan: &run.scan,
+            module: job.module,
+            connector: &job.connector.value,
+            profile: &profile,
+            snapshot: &snapshot,
+            tags: &tags,
+            gaps: &gaps,
+            reference: &run.reference,
+            hosts: &hosts,
+            before: before.as_deref(),
+            run: RunFacts {
+                approved: None,
+                complete: run.state == RunState::Finished && results.coverage.done >= results.coverage.planned,
+                refused: results.ledger.refused,
+            },
+            now,
+        },
+        &set,
+        store,
+        env,
+    )?;
+    judged.write_into(&mut results, workspace);
+    let newest = store.runs()?.into_iter().find(|r| r.scan == run.scan && r.state != RunState::Running);
+    let stored = newest.is_some_and(|r| r.reference == run.reference) && judged.judged.whole;
+    if stored {
+        let document =
+            serde_json::to_string(&results).map_err(|e| RunError::Usage(format!("cannot write results: {e}")))?;
+        store.judged_again(&run.reference, &document, &judged.end(&run.scan))?;
+        store.log(now, "judged", &format!("{} {}: judged again over stored evidence", run.reference, run.scan))?;
+    }
+    Ok(JudgedAgain { results, stored })
 }

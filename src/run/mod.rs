@@ -11,5 +11,6 @@ pub mod files;
 pub mod inventory;
 pub mod judge;
 pub mod pipeline;
+pub mod talk;
 pub mod unit_test;
 pub mod workspace;

@@ -1,4 +1,4 @@
-//! Every stage in order: inventory, hook, plan, store, scan, results.
+//! Every stage in order: inventory, hook, plan, store, scan, talk, results.
 
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use super::error::{Result, RunError};
 use super::evidence;
 use super::inventory::{self, Loaded};
 use super::judge::{self, CheckSet, JudgeRun};
+use super::talk::{self, Talked};
 use super::workspace::Workspace;
 use crate::base::diagnostic::Diagnostic;
 use crate::base::source::{FileId, SourceMap};
@@ -21,6 +22,7 @@ use crate::plan::resolve::{Hickory, Resolver};
 use crate::plan::why::{self, Why};
 use crate::report::compile::{self, RunFacts as DocumentFacts};
 use crate::report::model::Results;
+use crate::report::services;
 use crate::scan::observation::Mode;
 use crate::scan::{ScanInput, ScanOutcome, scan};
 use crate::script::hook::{HookScript, load};
@@ -191,18 +193,24 @@ pub fn run(prepared: &Prepared<'_>, plan: &Plan, options: RunOptions<'_>, store:
         stop: &env.stop,
         finished: &finished,
     };
-    let outcome = match scan(&input) {
+    let mut outcome = match scan(&input) {
         Ok(outcome) => outcome,
         Err(error) => {
             store.transition(&reference, RunState::Failed, env.clock.now(), &error.to_string())?;
             return Err(error.into());
         }
     };
+    let mut talked = talk::stage(plan, &mut outcome, &checks.asks(&plan.profile), env)?;
+    talked.hosts = evidence::whole(talked.hosts, plan, &outcome, &prepared.loaded.snapshot);
+    store.save_evidence(&reference, &talked.hosts)?;
     let mut results = compile::results(&facts, plan, Some(&outcome));
+    services::fill(&mut results, &talked.hosts);
     if options.resume.is_some() {
         take_over(&mut results, store.document(&reference)?, &finished, plan);
     }
-    let hosts = evidence::whole(Vec::new(), plan, &outcome, &prepared.loaded.snapshot);
+    // What an earlier part of this run has seen is judged with it.
+    let hosts = if options.resume.is_some() { store.evidence(&reference)? } else { talked.hosts.clone() };
+    let before = judge::last_evidence(store, &plan.scan, &reference)?;
     let judged = judge::judge(
         &JudgeRun {
             workspace: prepared.workspace,
@@ -215,7 +223,7 @@ pub fn run(prepared: &Prepared<'_>, plan: &Plan, options: RunOptions<'_>, store:
             gaps: &plan.gaps,
             reference: &reference,
             hosts: &hosts,
-            before: None,
+            before: before.as_deref(),
             run: run_facts(options, &outcome),
             now: env.clock.now(),
         },
@@ -228,7 +236,7 @@ pub fn run(prepared: &Prepared<'_>, plan: &Plan, options: RunOptions<'_>, store:
         if outcome.interrupted { (RunState::Interrupted, "stopped by the user") } else { (RunState::Finished, "done") };
     let document =
         serde_json::to_string(&results).map_err(|e| RunError::Usage(format!("cannot write results: {e}")))?;
-    let done = finished_now(plan, &outcome);
+    let done = finished_now(plan, &outcome, &talked);
     let end = RunEnd {
         document: &document,
         ledger: Some(&outcome.ledger),
@@ -257,13 +265,14 @@ fn not_launched(facts: &DocumentFacts<'_>, plan: &Plan, store: &mut Store, env: 
 }
 
 /// Targets whose answer is whole: they need not be asked again after an interruption.
-fn finished_now(plan: &Plan, outcome: &ScanOutcome) -> Vec<(String, String)> {
+fn finished_now(plan: &Plan, outcome: &ScanOutcome, talked: &Talked) -> Vec<(String, String)> {
     let probes = plan.probes.tcp.len() + plan.probes.udp.len();
     outcome
         .hosts
         .iter()
         .filter(|h| !outcome.interrupted || h.counts.values().sum::<u32>() == probes)
         .filter(|h| !outcome.interrupted || !h.counts.keys().any(|s| s.as_str().contains("filtered")))
+        .filter(|h| !talked.unfinished.contains(&h.target))
         .filter_map(|h| plan.targets.get(h.target as usize))
         .map(|t| (t.warrant().asset.to_string(), t.addr().to_string()))
         .collect()

@@ -364,7 +364,7 @@ fn failed(error: &io::Error) -> Option<Option<(PortState, Reason)>> {
 }
 
 /// Descriptors this process may open, as the kernel says it in `/proc/self/limits`.
-fn descriptors() -> Option<usize> {
+pub fn descriptors() -> Option<usize> {
     let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
     let line = limits.lines().find(|l| l.starts_with("Max open files"))?;
     line.split_whitespace().nth(3)?.parse().ok()

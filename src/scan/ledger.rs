@@ -32,6 +32,14 @@ impl Ledger {
         *self.lines.entry(entry).or_default() += 1;
     }
 
+    /// Takes over the lines of another part of the run.
+    pub fn extend(&mut self, other: &Self) {
+        for (entry, n) in other.lines() {
+            *self.lines.entry(*entry).or_default() += n;
+        }
+        self.upkeep += other.upkeep;
+    }
+
     /// All lines, sorted.
     pub fn lines(&self) -> impl Iterator<Item = (&Entry, u32)> {
         self.lines.iter().map(|(e, n)| (e, *n))

@@ -1,6 +1,7 @@
 //! Packets: probes, link backends, connect mode, pacing, the frame gate and the ledger. Accepts no destination
 //! without a warrant.
 
+pub mod admission;
 pub mod connect;
 mod engine;
 mod gate;

@@ -157,6 +157,8 @@ pub enum ProbeKind {
     Connect,
     /// ARP request or neighbour solicitation for a target on the link.
     Neighbour,
+    /// One connection of a conversation, or one of its datagrams.
+    Talk,
 }
 
 impl ProbeKind {
@@ -168,6 +170,7 @@ impl ProbeKind {
             Self::Udp => "udp",
             Self::Connect => "connect",
             Self::Neighbour => "neighbour",
+            Self::Talk => "talk",
         }
     }
 }

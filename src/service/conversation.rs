@@ -12,6 +12,9 @@ pub enum Step {
     Wait,
     /// Begin TLS on this connection, then go on inside it.
     Tls,
+    /// Begin TLS and offer this application protocol alone; a server that does not take it counts as one without TLS.
+    /// RFC 7301.
+    Alpn(&'static str),
     /// Close, connect again to the same port, and go on; the input starts empty.
     Reconnect,
     /// Nothing more to ask.
@@ -50,6 +53,31 @@ impl Learned {
     /// Sets a fact.
     pub fn set(&mut self, path: &str, fact: impl Into<Fact>) {
         self.facts.set(path, fact);
+    }
+
+    /// Keeps raw bytes that convince; the first of a name stays.
+    pub fn extract(&mut self, what: &str, bytes: &[u8]) {
+        if !self.extracts.iter().any(|(w, _)| w == what) {
+            self.extracts.push((what.to_owned(), bytes.to_vec()));
+        }
+    }
+
+    /// Says what could not be asked or was not answered, and why.
+    pub fn untested(&mut self, what: &str, why: &str) {
+        let entry = (what.to_owned(), why.to_owned());
+        if !self.untested.contains(&entry) {
+            self.untested.push(entry);
+        }
+    }
+
+    /// Takes over what another dialogue with the same service learned. A service that is known stays.
+    pub fn merge(&mut self, other: Self) {
+        self.service = self.service.take().or(other.service);
+        self.facts.extend(other.facts);
+        self.untested.extend(other.untested);
+        for (what, bytes) in other.extracts {
+            self.extract(&what, &bytes);
+        }
     }
 }
 

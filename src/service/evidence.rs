@@ -127,6 +127,37 @@ impl Facts {
         self.0.iter().map(|(k, v)| (k.as_str(), v))
     }
 
+    /// Takes over the facts of another dialogue with the same service. Lists that several dialogues fill are joined;
+    /// of two certificates the first stays, whole.
+    pub fn extend(&mut self, other: Self) {
+        const JOINED: &[&str] = &["tls.versions", "tls.suites", "tls.groups", "tls.alpn"];
+        let own = Arc::make_mut(&mut self.0);
+        let certificate = own.contains_key("tls.certificate.fingerprint");
+        for (path, fact) in Arc::unwrap_or_clone(other.0) {
+            if certificate && path.starts_with("tls.certificate.") {
+                continue;
+            }
+            match (own.get_mut(&path), fact) {
+                (Some(Fact::List(all)), Fact::List(more)) if JOINED.contains(&path.as_str()) => {
+                    let new: Vec<String> = more.into_iter().filter(|m| !all.contains(m)).collect();
+                    all.extend(new);
+                }
+                (_, fact) => {
+                    own.insert(path, fact);
+                }
+            }
+        }
+    }
+
+    /// Changes every text in place.
+    pub fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
+        Arc::make_mut(&mut self.0).values_mut().flat_map(|fact| match fact {
+            Fact::Text(text) => std::slice::from_mut(text).iter_mut(),
+            Fact::List(texts) => texts.iter_mut(),
+            Fact::Bool(_) | Fact::Int(_) | Fact::Date(_) => [].iter_mut(),
+        })
+    }
+
     /// True for none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -146,6 +177,22 @@ pub struct Recognised {
     pub product: Option<String>,
     /// Version, as it names it.
     pub version: Option<String>,
+}
+
+impl Recognised {
+    /// Recognised in this way; product and version are filled in where they are told.
+    pub fn named(name: &str, how: &str) -> Self {
+        Self { name: name.into(), tls: false, how: how.into(), product: None, version: None }
+    }
+
+    /// As results show it: `ssh`, `https`, `redis over tls`.
+    pub fn shown(&self) -> String {
+        match (&*self.name, self.tls) {
+            ("http", true) => "https".into(),
+            (name, true) if name != "tls" => format!("{name} over tls"),
+            (name, _) => name.into(),
+        }
+    }
 }
 
 /// A piece of what was received.

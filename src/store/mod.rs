@@ -2,6 +2,7 @@
 //! transaction. A store that is damaged or newer than this version is refused and left as it is.
 
 pub mod atomic;
+pub mod evidence;
 pub mod findings;
 mod mapped;
 
@@ -19,7 +20,11 @@ use crate::inventory::snapshot::Snapshot;
 use crate::scan::ledger::Ledger;
 
 /// Migrations in order; the database's `user_version` is how many have run.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0002-evidence.sql"),
+    include_str!("migrations/0003-findings.sql"),
+];
 /// How long one process waits for another's transaction.
 const BUSY: Duration = Duration::from_secs(10);
 

@@ -5,6 +5,7 @@ pub mod demo;
 pub mod diff;
 pub mod findings;
 pub mod fmt;
+pub mod judge;
 pub mod plan;
 pub mod query;
 pub mod reference;

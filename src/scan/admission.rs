@@ -1,0 +1,78 @@
+//! The door for what is sent after the scan: conversations. Same targets, same gate, same pace and the same ledger as the
+//! probes, so that exclusions, expiry and rates hold for every connection. A destination is named by its number in the
+//! plan, and its address comes from the plan's target alone.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::gate::{Gate, Refusal};
+use super::ledger::{Entry, Ledger};
+use super::observation::ProbeKind;
+use super::pace::Pace;
+use crate::base::quantity::Rate;
+use crate::plan::plan::Plan;
+
+/// The answer to the wish to connect or send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admitted {
+    /// Go: it has been counted.
+    Go(SocketAddr),
+    /// Not before this reading of the clock's elapsed time.
+    NotBefore(Duration),
+    /// Never, and why.
+    Refused(&'static str),
+}
+
+/// Gate, pace and ledger of the conversations of one run.
+pub struct Admission<'a> {
+    plan: &'a Plan,
+    gate: Gate,
+    pace: Pace,
+    ledger: Ledger,
+    refused: u64,
+}
+
+impl<'a> Admission<'a> {
+    /// For the targets of a plan.
+    pub fn new(plan: &'a Plan) -> Self {
+        let rate = |r: &Option<Rate>| r.map(|r| r.per_second);
+        let profile = &plan.profile;
+        Self {
+            plan,
+            gate: Gate::new(plan.targets.iter(), plan.exclusions.clone(), Vec::new()),
+            pace: Pace::new(rate(&profile.rate), rate(&profile.per_network), rate(&profile.per_host)),
+            ledger: Ledger::default(),
+            refused: 0,
+        }
+    }
+
+    /// Asks for one connection or one datagram to a port of a target, and counts it where it may go.
+    pub fn ask(&mut self, target: u32, port: u16, elapsed: Duration, now: Timestamp) -> Admitted {
+        let Some(addr) = self.plan.targets.get(target as usize).map(|t| t.addr()) else {
+            self.refused += 1;
+            return Admitted::Refused("no warrant");
+        };
+        if let Err(refusal) = self.gate.address(addr, now) {
+            self.refused += 1;
+            return Admitted::Refused(match refusal {
+                Refusal::Expired(_) => "its warrant has expired",
+                Refusal::Excluded(_) => "excluded",
+                Refusal::NoWarrant(_) | Refusal::Unreadable => "no warrant",
+            });
+        }
+        let ready = self.pace.run_ready_at().max(self.pace.host_ready_at(addr));
+        if ready > elapsed {
+            return Admitted::NotBefore(ready);
+        }
+        self.pace.take(addr, self.plan.rates.get(&target).copied(), elapsed);
+        self.ledger.count(Entry { warrant: target, destination: addr, port, probe: ProbeKind::Talk });
+        Admitted::Go(SocketAddr::new(addr, port))
+    }
+
+    /// Connections and datagrams so far, and how many were refused.
+    pub fn into_ledger(self) -> (Ledger, u64) {
+        (self.ledger, self.refused)
+    }
+}

@@ -1,0 +1,511 @@
+//! One open port: finding out what speaks there, then holding its conversations.
+
+use std::cell::RefCell;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use jiff::Timestamp;
+use tokio::sync::SemaphorePermit;
+use tokio::time::timeout;
+
+use super::channel::{Channel, Failed, Read};
+use super::conversation::{Conversation, Event, Learned, Step};
+use super::driver::{Shared, allowed, span, token};
+use super::evidence::{Extract, Facts, Recognised, ServiceEvidence};
+use super::services::{Dialogues, Heard, Service, Setup, candidates, hellos};
+use super::{certificate, redact, session, tls_probe};
+use crate::base::progress::StopWish;
+use crate::lang::job::Protocol;
+
+/// Bytes of an extract that are kept.
+const EXTRACT_BYTES: usize = 256;
+/// Silence that ends a greeting or answer nobody has recognised yet.
+const QUIET: Duration = Duration::from_millis(60);
+/// Time given to a slow first line once it has begun.
+const SLOW: Duration = Duration::from_secs(2);
+/// Hellos that are tried at once where nothing hints at them, and how long each answer is waited for.
+const LANES: usize = 6;
+const UNLIKELY_WAIT: Duration = Duration::from_millis(1_000);
+/// Silences in a row after which a conversation is over.
+const SILENCES: usize = 3;
+
+/// What is open, and what must stay held while it is.
+struct Line<'a> {
+    channel: Channel,
+    _permits: (SemaphorePermit<'a>, SemaphorePermit<'a>),
+}
+
+/// A connection on which something has been heard already.
+struct Begun<'a> {
+    line: Line<'a>,
+    /// The service whose hello was sent, and the hello.
+    sent: Option<(&'static str, Vec<u8>)>,
+    heard: Vec<u8>,
+    ended: bool,
+}
+
+/// One port while it is talked to.
+pub(super) struct Port<'a, 'i> {
+    shared: &'a Shared<'i>,
+    target: u32,
+    protocol: Protocol,
+    setup: Setup,
+    /// What finished handshakes showed.
+    shown: RefCell<Facts>,
+}
+
+impl<'a, 'i> Port<'a, 'i> {
+    pub(super) fn new(shared: &'a Shared<'i>, target: u32, addr: IpAddr, port: u16, protocol: Protocol) -> Self {
+        let input = shared.input;
+        let consent = input.plan.profile.consent.clone();
+        let setup = Setup {
+            addr,
+            name: input.plan.targets.get(target as usize).and_then(|t| t.name().cloned()),
+            port,
+            tls: false,
+            asks: allowed(input.asks, &consent),
+            consent,
+            token: token(input.seed, addr, port),
+            now: input.clock.now(),
+        };
+        Self { shared, target, protocol, setup, shown: RefCell::default() }
+    }
+
+    /// The whole conversation with the port, in bounded time.
+    pub(super) async fn talk(mut self) -> ServiceEvidence {
+        let clock = self.shared.input.clock;
+        let first = clock.now();
+        let mut learned = Learned::default();
+        let wall = self.shared.input.limits.service_port_wall;
+        if timeout(wall, self.identify(&mut learned)).await.is_err() {
+            learned.untested("conversation", "the port's time was over");
+        }
+        self.evidence(learned, first, clock.now())
+    }
+
+    async fn identify(&mut self, learned: &mut Learned) {
+        let Some(service) = self.find(learned).await else { return };
+        self.beside((service.beside)(&self.setup), learned).await;
+        let offered = learned.facts.bool(&format!("{}.starttls", service.name)) == Some(true);
+        if let Some(lead) = service.starttls.filter(|_| offered) {
+            self.beside(tls_probe::dialogues(&self.setup, Some(lead)), learned).await;
+        }
+        if service.name == "tls" {
+            let outer = learned.service.take();
+            self.setup.tls = true;
+            let inner = self.find(learned).await;
+            match (&mut learned.service, inner) {
+                (Some(found), _) => found.tls = true,
+                (none, _) => *none = outer,
+            }
+            if let Some(inner) = inner {
+                self.beside((inner.beside)(&self.setup), learned).await;
+            }
+        }
+    }
+
+    /// Dialogues on connections of their own, all at once.
+    async fn beside(&self, dialogues: Dialogues, learned: &mut Learned) {
+        let all = dialogues.into_iter().map(|(name, mut conversation)| async move {
+            let mut own = Learned::default();
+            self.hold(conversation.as_mut(), None, &name, &mut own).await;
+            own
+        });
+        for own in join_all(all).await {
+            learned.merge(own);
+        }
+    }
+
+    /// Listens, speaks, and lets the services that fit try, until one of them is sure.
+    async fn find(&self, learned: &mut Learned) -> Option<&'static Service> {
+        let limits = self.shared.input.limits;
+        let mut line = None;
+        if self.protocol == Protocol::Tcp {
+            let mut opened = match self.open().await {
+                Ok(opened) => opened,
+                Err(why) => {
+                    learned.untested("connection", &why.words());
+                    return None;
+                }
+            };
+            let (heard, ended) = self.listen(&mut opened, limits.service_greeting_wait, None).await;
+            if heard.is_empty() && !ended {
+                line = Some(opened);
+            } else if !heard.is_empty() {
+                learned.extract("greeting", &heard);
+                let begun = Begun { line: opened, sent: None, heard, ended };
+                if let Some(found) = self.fit(begun, learned).await {
+                    return Some(found);
+                }
+            }
+        }
+        self.ask_all(line, learned).await
+    }
+
+    /// Hellos: the likely ones one after another, the rest several at once, until one is answered by something known.
+    async fn ask_all(&self, line: Option<Line<'a>>, learned: &mut Learned) -> Option<&'static Service> {
+        let limits = self.shared.input.limits;
+        let mut all = hellos(self.protocol, self.setup.port, self.setup.tls);
+        all.truncate(limits.service_hellos);
+        let likely = all.iter().take_while(|s| s.everywhere || s.ports.contains(&self.setup.port)).count();
+        let rest = all.split_off(likely);
+        let mut answered = false;
+        let mut line = line;
+        for service in all {
+            match self.ask(service, line.take(), limits.service_answer_wait).await {
+                Err(why) => return refused(why, learned),
+                Ok(None) => {}
+                Ok(Some(begun)) => {
+                    answered = true;
+                    if let Some(found) = self.answered(service, begun, learned).await {
+                        return Some(found);
+                    }
+                }
+            }
+        }
+        let mut waiting = rest.into_iter();
+        let mut asking: FuturesUnordered<_> = FuturesUnordered::new();
+        loop {
+            while asking.len() < LANES
+                && let Some(service) = waiting.next()
+            {
+                let line = line.take();
+                asking.push(async move { (service, self.ask(service, line, UNLIKELY_WAIT).await) });
+            }
+            match asking.next().await {
+                None => break,
+                Some((_, Err(why))) => return refused(why, learned),
+                Some((_, Ok(None))) => {}
+                Some((service, Ok(Some(begun)))) => {
+                    answered = true;
+                    if let Some(found) = self.answered(service, begun, learned).await {
+                        return Some(found);
+                    }
+                }
+            }
+        }
+        learned.untested("service", if answered { "what it says is not known" } else { "no answer to any hello" });
+        None
+    }
+
+    /// Sends one hello and listens; nothing where nothing comes.
+    async fn ask(
+        &self,
+        service: &'static Service,
+        line: Option<Line<'a>>,
+        wait: Duration,
+    ) -> Result<Option<Begun<'a>>, Failed> {
+        let mut line = match line {
+            Some(line) => line,
+            None => self.open().await?,
+        };
+        let hello = (service.hello)(&self.setup);
+        if !self.say(&mut line, &hello).await {
+            return Ok(None);
+        }
+        let (heard, ended) = self.listen(&mut line, wait, Some(service.name)).await;
+        Ok((!heard.is_empty()).then_some(Begun { line, sent: Some((service.name, hello)), heard, ended }))
+    }
+
+    async fn answered(
+        &self,
+        service: &'static Service,
+        begun: Begun<'a>,
+        learned: &mut Learned,
+    ) -> Option<&'static Service> {
+        learned.extract(&format!("answer to {} hello", service.name), &begun.heard);
+        self.fit(begun, learned).await
+    }
+
+    /// Lets the services that fit what was heard hold their conversations; the first that shows itself counts.
+    async fn fit(&self, begun: Begun<'a>, learned: &mut Learned) -> Option<&'static Service> {
+        let hello = begun.sent.as_ref().map(|(name, _)| *name);
+        let heard = Heard { hello, bytes: &begun.heard };
+        let fitting = candidates(&heard, self.protocol, self.setup.port, self.setup.tls);
+        let sure: Vec<bool> =
+            fitting.iter().map(|s| (s.recognise)(&heard) >= super::services::Likeness::Sure).collect();
+        let mut begun = Some(begun);
+        for (service, sure) in fitting.into_iter().zip(sure) {
+            let mut own = Learned::default();
+            let mut conversation = (service.start)(&self.setup);
+            self.hold(conversation.as_mut(), begun.take(), service.name, &mut own).await;
+            if sure && own.service.is_none() {
+                let how = hello.map_or("greeting".to_owned(), |h| format!("answer to a hello of {h}"));
+                own.service = Some(Recognised::named(service.name, &how));
+            }
+            if own.service.is_some() {
+                learned.merge(own);
+                return Some(service);
+            }
+        }
+        None
+    }
+
+    /// Reads until something recognises it, the peer falls silent or closes, or the bound is reached.
+    async fn listen(&self, line: &mut Line<'_>, first: Duration, hello: Option<&'static str>) -> (Vec<u8>, bool) {
+        let mut heard = Vec::new();
+        let mut wait = first;
+        let gather = async {
+            loop {
+                let room = (16 << 10) - heard.len().min(16 << 10);
+                if room == 0 {
+                    return false;
+                }
+                match line.channel.read(&mut heard, room, wait).await {
+                    Read::Closed => return true,
+                    Read::Silent => return false,
+                    Read::Some(_) => {
+                        let known =
+                            candidates(&Heard { hello, bytes: &heard }, self.protocol, self.setup.port, self.setup.tls);
+                        if !known.is_empty() || self.protocol == Protocol::Udp {
+                            return false;
+                        }
+                        wait = if heard.ends_with(b"\n") { QUIET } else { QUIET * 5 };
+                    }
+                }
+            }
+        };
+        let ended = timeout(first + SLOW, gather).await.unwrap_or(false);
+        (heard, ended)
+    }
+
+    /// Sends; a datagram is admitted and counted like a connection.
+    async fn say(&self, line: &mut Line<'_>, bytes: &[u8]) -> bool {
+        if self.protocol == Protocol::Udp && self.shared.admit(self.target, self.setup.port).await.is_err() {
+            return false;
+        }
+        line.channel.send(bytes).await
+    }
+
+    /// Opens a connection (inside TLS where the port is found to speak it), or a socket for datagrams.
+    async fn open(&self) -> Result<Line<'a>, Failed> {
+        let mut line = self.plain().await?;
+        if !self.setup.tls {
+            return Ok(line);
+        }
+        if self.begin_tls(&mut line, Some("http/1.1")).await.is_err() {
+            // Some servers refuse to speak with a client that offers an application protocol which they do not know.
+            drop(line);
+            line = self.plain().await?;
+            let begun = self.begin_tls(&mut line, None).await;
+            begun.map_err(|_| Failed::Over("TLS could not be begun"))?;
+        }
+        Ok(line)
+    }
+
+    async fn plain(&self) -> Result<Line<'a>, Failed> {
+        let over = |_| Failed::Over("the run is over");
+        let lane = self.shared.lane(self.target).ok_or(Failed::Refused("no warrant"))?;
+        let permits = (lane.acquire().await.map_err(over)?, self.shared.sockets.acquire().await.map_err(over)?);
+        let wait = self.shared.input.limits.service_answer_wait;
+        loop {
+            let opened = match self.protocol {
+                Protocol::Tcp => {
+                    let at = self.shared.admit(self.target, self.setup.port).await.map_err(Failed::Refused)?;
+                    Channel::connect(at, wait).await
+                }
+                Protocol::Udp => Channel::datagrams((self.setup.addr, self.setup.port).into()).await,
+            };
+            match opened {
+                Ok(channel) => return Ok(Line { channel, _permits: permits }),
+                // Others will close theirs.
+                Err(Failed::Shortage) if self.shared.input.stop.wish() == StopWish::None => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                Err(why) => return Err(why),
+            }
+        }
+    }
+
+    /// Begins TLS; the first certificate that is shown becomes the port's.
+    async fn begin_tls(&self, line: &mut Line<'_>, offer: Option<&'static str>) -> Result<(), String> {
+        let config = match offer {
+            None => self.shared.without.clone(),
+            Some("http/1.1") => self.shared.with_http.clone(),
+            Some(other) => session::config(&[other.as_bytes()]).map_err(|e| e.to_string())?,
+        };
+        let name = session::server_name(self.setup.name.as_deref(), self.setup.addr);
+        let wait = self.shared.input.limits.service_answer_wait * 2;
+        let shown = line.channel.tls(config, name, wait).await?;
+        let mut facts = self.shown.borrow_mut();
+        if facts.is_empty()
+            && let Some(found) =
+                certificate::facts(&shown.chain, self.setup.name.as_deref(), self.setup.addr, self.setup.now)
+        {
+            *facts = found;
+        }
+        let mut seen = Facts::default();
+        if let Some(version) = shown.version {
+            seen.set("tls.versions", vec![version.to_owned()]);
+        }
+        if let Some(protocol) = &shown.protocol {
+            seen.set("tls.alpn", vec![protocol.clone()]);
+        }
+        facts.extend(seen);
+        match (offer, shown.protocol) {
+            (Some(offer), Some(chosen)) if offer != chosen => Err(format!("it chose {chosen}")),
+            (Some(offer), None) if offer != "http/1.1" => Err(format!("it does not take {offer}")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Holds one conversation within its bounds.
+    async fn hold(
+        &self,
+        conversation: &mut dyn Conversation,
+        begun: Option<Begun<'a>>,
+        name: &str,
+        learned: &mut Learned,
+    ) {
+        let wall = self.shared.input.limits.service_conversation_wall;
+        if timeout(wall, self.dialogue(conversation, begun, name, learned)).await.is_err() {
+            learned.untested(name, "its time was over");
+        }
+    }
+
+    async fn dialogue(
+        &self,
+        conversation: &mut dyn Conversation,
+        begun: Option<Begun<'a>>,
+        name: &str,
+        learned: &mut Learned,
+    ) {
+        let limits = self.shared.input.limits;
+        let mut step = conversation.step(Event::Open, learned);
+        let mut input: Vec<u8> = Vec::new();
+        let mut line = None;
+        if let Some(begun) = begun {
+            let fits = match (&step, &begun.sent) {
+                (Step::Send(bytes), Some((_, hello))) => bytes == hello,
+                (Step::Wait, None) => true,
+                _ => false,
+            };
+            if fits {
+                input = begun.heard;
+                line = Some(begun.line);
+                step = conversation.step(Event::Data(&input), learned);
+                if begun.ended && step == Step::Wait {
+                    step = conversation.step(Event::Closed, learned);
+                }
+            }
+        }
+        let mut received = input.len();
+        let mut silences = 0;
+        for _ in 0..limits.service_steps {
+            if self.shared.input.stop.wish() == StopWish::Now {
+                return learned.untested(name, "the run was stopped");
+            }
+            if step == Step::Done {
+                return;
+            }
+            if step == Step::Reconnect {
+                // Closed before the next is opened: each connection holds a place.
+                line = None;
+            }
+            let mut current = match line.take() {
+                Some(line) => line,
+                None => match self.open().await {
+                    Ok(line) => line,
+                    Err(why) => return learned.untested(name, &why.words()),
+                },
+            };
+            let said = match std::mem::replace(&mut step, Step::Wait) {
+                Step::Done => return,
+                Step::Reconnect => {
+                    input.clear();
+                    line = Some(current);
+                    step = conversation.step(Event::Open, learned);
+                    continue;
+                }
+                wish @ (Step::Tls | Step::Alpn(_)) => {
+                    input.clear();
+                    let offer = if let Step::Alpn(protocol) = wish { Some(protocol) } else { None };
+                    let begun = self.begin_tls(&mut current, offer).await;
+                    let event = if begun.is_ok() { Event::Open } else { Event::NoTls };
+                    step = conversation.step(event, learned);
+                    line = Some(current);
+                    continue;
+                }
+                Step::Send(bytes) => {
+                    input.clear();
+                    self.say(&mut current, &bytes).await
+                }
+                Step::Wait => true,
+            };
+            let room = limits.service_bytes.saturating_sub(received);
+            if room == 0 {
+                return learned.untested(name, "it sent more bytes than are read");
+            }
+            if self.protocol == Protocol::Udp {
+                input.clear();
+            }
+            let read = if said {
+                current.channel.read(&mut input, room, limits.service_answer_wait).await
+            } else {
+                Read::Closed
+            };
+            line = Some(current);
+            step = match read {
+                Read::Some(n) => {
+                    received += n;
+                    silences = 0;
+                    conversation.step(Event::Data(&input), learned)
+                }
+                Read::Silent => {
+                    silences += 1;
+                    let next = conversation.step(Event::Silent, learned);
+                    if silences >= SILENCES && next == Step::Wait { Step::Done } else { next }
+                }
+                Read::Closed => match conversation.step(Event::Closed, learned) {
+                    Step::Reconnect => Step::Reconnect,
+                    _ => Step::Done,
+                },
+            };
+        }
+        learned.untested(name, "it took more steps than are allowed");
+    }
+
+    /// Cuts and redacts.
+    fn evidence(&self, mut learned: Learned, first: Timestamp, last: Timestamp) -> ServiceEvidence {
+        let mut facts = self.shown.take();
+        facts.extend(std::mem::take(&mut learned.facts));
+        learned.facts = facts;
+        sort_versions(&mut learned.facts);
+        for text in learned.facts.texts_mut() {
+            *text = redact::redact_text(text);
+        }
+        let extracts = learned.extracts.into_iter().map(|(what, bytes)| {
+            let total = bytes.len() as u64;
+            let mut kept = redact::redact(bytes.get(..bytes.len().min(4 * EXTRACT_BYTES)).unwrap_or_default());
+            kept.truncate(EXTRACT_BYTES);
+            Extract { what, bytes: kept, total }
+        });
+        ServiceEvidence {
+            port: self.setup.port,
+            protocol: self.protocol,
+            service: learned.service,
+            facts: learned.facts,
+            extracts: extracts.collect(),
+            untested: learned.untested,
+            span: span(Some(first), last),
+        }
+    }
+}
+
+/// No further connection: what is known so far is all.
+fn refused(why: Failed, learned: &mut Learned) -> Option<&'static Service> {
+    learned.untested("connection", &why.words());
+    None
+}
+
+/// Oldest first; the names sort that way by themselves.
+fn sort_versions(facts: &mut Facts) {
+    if let Some(versions) = facts.list("tls.versions") {
+        let mut versions = versions.to_vec();
+        versions.sort();
+        versions.dedup();
+        facts.set("tls.versions", versions);
+    }
+}

@@ -1,0 +1,4 @@
+//! Conversations: golden dialogues, damaged ones, hostile servers, and real ones.
+
+mod dialogues;
+mod hostile;
