@@ -1,7 +1,9 @@
 //! The judging stage: checks, exposure, change, policies and controls over evidence, in that order, and into the
 //! results document.
 
+use std::collections::HashSet;
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -11,7 +13,7 @@ use super::error::{Result, RunError};
 use super::files;
 use super::workspace::Workspace;
 use crate::base::diagnostic::{Diagnostic, has_errors};
-use crate::base::source::SourceMap;
+use crate::base::source::{SourceMap, Span};
 use crate::inventory::asset::Module;
 use crate::inventory::partition::Gap;
 use crate::inventory::snapshot::Snapshot;
@@ -45,29 +47,62 @@ pub struct CheckSet {
     pub diagnostics: Vec<Diagnostic>,
 }
 
+/// (name, text) of a workspace's own checks.
+fn own_scripts(root: &Path, env: &Env) -> Result<Vec<(String, String)>> {
+    let folder = root.join(CHECKS_FOLDER);
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| RunError::File { action: "read", path, source }
+    };
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let most = env.limits.script_bytes;
+    let mut scripts = Vec::new();
+    for path in files::with_ending(&folder, "rhai").map_err(failed(&folder))? {
+        if fs::metadata(&path).map_err(failed(&path))?.len() > most {
+            let told = format!("`{}` is larger than {most} bytes, the limit for scripts", path.display());
+            return Err(RunError::Usage(told));
+        }
+        let text = fs::read_to_string(&path).map_err(failed(&path))?;
+        scripts.push((path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned(), text));
+    }
+    Ok(scripts)
+}
+
+/// What is wrong with a workspace's own checks; their texts join the sources.
+pub(super) fn script_faults(root: &Path, sources: &mut SourceMap, env: &Env) -> Result<Vec<Diagnostic>> {
+    let host = CheckHost::new(&env.limits, Arc::clone(&env.clock));
+    let mut taken: HashSet<String> = CheckSet::from(builtin(&host)).infos().into_iter().map(|i| i.id).collect();
+    let mut found = Vec::new();
+    for (name, text) in own_scripts(root, env)? {
+        let file = sources.add(name.as_str(), text.as_str());
+        match host.load(&text, &name, file) {
+            Ok(check) => {
+                let id = &check.info().id;
+                let at = text.find(id.as_str()).unwrap_or(0) as u32;
+                let span = Span::new(file, at, at + id.len() as u32);
+                if !taken.insert(id.clone()) {
+                    found.push(taken_twice(id, span));
+                }
+            }
+            Err(faults) => found.extend(faults),
+        }
+    }
+    Ok(found)
+}
+
+fn taken_twice(id: &str, span: Span) -> Diagnostic {
+    let message = format!("the id `{id}` is taken by another check");
+    Diagnostic::error("P0609", message, span, "").help("choose an id of your own, such as ACME-01")
+}
+
 impl CheckSet {
     /// Loads them; a script that is wrong never hides the others.
     pub fn load(workspace: &Workspace, env: &Env) -> Result<Self> {
         let host = CheckHost::new(&env.limits, Arc::clone(&env.clock));
         let mut scripts = builtin(&host);
-        let folder = workspace.root.join(CHECKS_FOLDER);
-        let failed = |path: &std::path::Path| {
-            let path = path.to_owned();
-            move |source| RunError::File { action: "read", path, source }
-        };
-        let paths =
-            if folder.is_dir() { files::with_ending(&folder, "rhai").map_err(failed(&folder))? } else { Vec::new() };
-        for path in paths {
-            let size = fs::metadata(&path).map_err(failed(&path))?.len();
-            if size > env.limits.script_bytes {
-                let most = env.limits.script_bytes;
-                return Err(RunError::Usage(format!(
-                    "`{}` is larger than {most} bytes, the limit for scripts",
-                    path.display()
-                )));
-            }
-            let text = fs::read_to_string(&path).map_err(failed(&path))?;
-            let name = path.strip_prefix(&workspace.root).unwrap_or(&path).to_string_lossy().into_owned();
+        for (name, text) in own_scripts(&workspace.root, env)? {
             scripts.add(&host, &name, &text);
         }
         Ok(Self::from(scripts))
@@ -102,7 +137,7 @@ impl From<Loaded> for CheckSet {
     /// Ids are unique: the check that came first keeps its id.
     fn from(mut scripts: Loaded) -> Self {
         let mut checks = native();
-        let mut taken: std::collections::HashSet<String> = checks.iter().map(|c| c.info().id.clone()).collect();
+        let mut taken: HashSet<String> = checks.iter().map(|c| c.info().id.clone()).collect();
         taken.extend(estate::ROWS.iter().map(|r| r.id.to_owned()));
         for check in scripts.checks {
             let id = check.info().id.clone();
@@ -111,11 +146,7 @@ impl From<Loaded> for CheckSet {
                 continue;
             }
             let file = scripts.sources.add(format!("{id}.rhai"), format!("// id: {id}\n"));
-            let span = crate::base::source::Span::new(file, 0, 7 + id.len() as u32);
-            let message = format!("the id `{id}` is taken by another check");
-            scripts
-                .diagnostics
-                .push(Diagnostic::error("P0609", message, span, "").help("choose an id of your own, such as ACME-01"));
+            scripts.diagnostics.push(taken_twice(&id, Span::new(file, 7, 7 + id.len() as u32)));
         }
         Self { checks, sources: scripts.sources, diagnostics: scripts.diagnostics }
     }

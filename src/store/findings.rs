@@ -105,7 +105,7 @@ pub(super) async fn write(
         .bind(reference)
         .execute(&mut *transaction)
         .await?;
-    for f in end.findings {
+    for f in end.findings.iter().filter(|f| !OF_ONE_RUN.contains(&&*f.check)) {
         let statement = format!(
             "INSERT INTO findings ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, '', \
              ?15, ?16, ?17, ?17, NULL) ON CONFLICT DO UPDATE SET title = excluded.title, kind = excluded.kind, \
@@ -174,7 +174,6 @@ impl Store {
         let stored = self.findings(Some(scan))?;
         let before = stored.into_iter().filter(|f| f.first_run != reference);
         Ok(before
-            .filter(|f| !OF_ONE_RUN.contains(&&*f.finding.check))
             .map(|f| match f.before {
                 Some(state) if f.last_run == reference => KnownFinding { state, ..f.finding },
                 _ => f.finding,
