@@ -9,12 +9,14 @@
 )]
 
 mod analyze;
+mod checks;
 mod cli;
 mod connect;
 mod connector;
 mod format;
 mod golden;
 mod ide;
+mod judge;
 mod lab;
 mod lab_life;
 mod plan;

@@ -7,7 +7,7 @@ use palisade::base::limits::Limits;
 use palisade::base::progress::{Silent, Stop};
 use palisade::lang::job::SecurityRisk;
 use palisade::report::build::{self, Choices, Sources};
-use palisade::report::document::{CheckText, PolicyOutcome, Report};
+use palisade::report::document::Report;
 use palisade::report::format::{FORMATS, Options, by_name};
 use palisade::report::model::Results;
 use palisade::run::env::Env;
@@ -16,22 +16,6 @@ use palisade::run::workspace::Workspace;
 use serde_json::Value;
 
 use crate::golden::golden;
-
-fn outcome(result: &str, rule: &str, port: Option<&str>, line: u32, message: &str) -> PolicyOutcome {
-    PolicyOutcome {
-        policy: "edge".into(),
-        rule: rule.into(),
-        result: result.into(),
-        severity: (result == "fail").then_some(4),
-        asset: Some("i-0b11abd19771f17ed".into()),
-        address: Some("198.51.100.34".into()),
-        port: port.map(str::to_owned),
-        message: message.into(),
-        file: Some("policies/the edge.pal".into()),
-        line: Some(line),
-        column: Some(3),
-    }
-}
 
 /// The sample as a report, with a template of its workspace or with everything.
 fn sample(template: Option<&str>) -> Report {
@@ -53,29 +37,10 @@ fn sample(template: Option<&str>) -> Report {
     let loaded = inventory::from_connectors(&workspace, &[], None, now, &env).unwrap();
     let results: Results =
         serde_json::from_str(&std::fs::read_to_string(folder.join("results.json")).unwrap()).unwrap();
-    let glossary = |check: &str| {
-        (check == "DB-07").then(|| CheckText {
-            title: "Redis without authentication".into(),
-            family: "database".into(),
-            kind: "confirmed".into(),
-            severity: 5,
-            threat: "Anybody can read and write all keys.".into(),
-            impact: "Data is lost, and code may run.".into(),
-            solution: "Set `requirepass` or an ACL, and close the port.".into(),
-            references: vec!["CVE-2022-0543".into()],
-        })
-    };
     let sources = Sources {
         results: &results,
         snapshot: Some(&loaded.snapshot),
         tags: Some(&loaded.tags),
-        glossary: &glossary,
-        policies: vec![
-            outcome("fail", "deny port [23]", Some("23/tcp"), 7, "telnet is open"),
-            outcome("pass", "expect tcp 80", Some("80/tcp"), 5, "open"),
-            outcome("unknown", "expect tcp 443", Some("443/tcp"), 4, "the certificate was not read"),
-            outcome("waived", "otherwise nothing", Some("4222/tcp"), 9, "CHG-1 until 2027-01-01"),
-        ],
         risk: SecurityRisk::Average,
     };
     let template = template.map(|name| workspace.program.reports.iter().find(|t| t.name.value == name).unwrap());
@@ -143,7 +108,7 @@ fn strangers_words_stay_words() {
     assert!(csv.contains("'=TLS 1.0 accepted"), "a banner became a formula");
     let sarif: Value = serde_json::from_str(&rendered("sarif", &report)).unwrap();
     let results = sarif["runs"][0]["results"].as_array().unwrap();
-    assert_eq!(results.len(), 3 + 22, "each finding and each outcome that is no pass");
+    assert_eq!(results.len(), 3 + 23, "each finding and each outcome that is no pass");
     let place = &results[0]["locations"][0]["physicalLocation"];
     assert_eq!(place["artifactLocation"]["uri"], "policies/the%20edge.pal");
     assert_eq!(place["region"]["startLine"], 7);

@@ -66,7 +66,7 @@ fn ledger() -> Ledger {
     ledger
 }
 
-const END: RunEnd<'static> = RunEnd { document: "{}", ledger: None, finished_targets: &[], why: "done" };
+const END: RunEnd<'static> = RunEnd { document: "{}", ledger: None, finished_targets: &[], judged: None, why: "done" };
 
 #[test]
 fn snapshots_come_back_as_they_were() {
@@ -114,7 +114,13 @@ fn a_run_has_one_life() {
     store.transition(&run, RunState::Running, at(30), "resumed").unwrap();
     let targets = [("i-1".to_owned(), "192.0.2.1".to_owned())];
     let lines = ledger();
-    let end = RunEnd { document: "{\"a\":1}", ledger: Some(&lines), finished_targets: &targets, why: "all done" };
+    let end = RunEnd {
+        document: "{\"a\":1}",
+        ledger: Some(&lines),
+        finished_targets: &targets,
+        judged: None,
+        why: "all done",
+    };
     store.finish_run(&run, RunState::Finished, at(40), &end).unwrap();
     for to in [RunState::Running, RunState::Interrupted, RunState::Finished, RunState::Failed] {
         let refused = store.transition(&run, to, at(50), "no").unwrap_err();

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::fail_on::{self, FailOn};
+
 /// Policy as code for the public edge of a cloud.
 ///
 /// Palisade reads `*.pal` job files, asks your cloud inventory which assets are public, plans exactly those, scans
@@ -148,6 +150,14 @@ pub enum Command {
     Scans(ScansArgs),
     /// Results and reports of a scan: text, html, json, csv, xml, sarif, junit, nmap-xml, pdf
     Report(ReportArgs),
+    /// Run new and changed checks and policies over the stored evidence of a scan; sends nothing
+    Judge(JudgeArgs),
+    /// Findings across scans: what is open, since when, and what is new
+    Findings(FindingsArgs),
+    /// What changed between two scans: hosts, ports, findings
+    Diff(DiffArgs),
+    /// Run the `test` blocks of job files; sends nothing
+    Test(TestArgs),
     /// Interactive: queries, job items, scripts, commands
     Repl(ReplArgs),
     /// The query tokens: name, type, meaning, where they come from
@@ -321,6 +331,64 @@ pub struct RunArgs {
     /// Seed of the probe order [default: random]
     #[arg(long)]
     pub seed: Option<u64>,
+    /// What ends with exit code 1: policy, new, none, or a severity from 1 to 5; may repeat
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', default_value = "policy", value_parser = fail_on::parse)]
+    pub fail_on: Vec<FailOn>,
+}
+
+/// `judge`
+#[derive(Debug, Args)]
+pub struct JudgeArgs {
+    /// Reference such as `scan/1525152912.86743`, or `latest`
+    pub reference: String,
+    /// What ends with exit code 1: policy, new, none, or a severity from 1 to 5; may repeat
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', default_value = "policy", value_parser = fail_on::parse)]
+    pub fail_on: Vec<FailOn>,
+}
+
+/// `findings`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  palisade findings                      open vulnerabilities of all scans, worst first\n  \
+    palisade findings --new --severity 4   what the last runs brought\n  \
+    palisade findings --query 'tags.name: \"web\"'\n  palisade findings --all --format json"
+)]
+pub struct FindingsArgs {
+    /// Only those that the last run of their scan showed for the first time, or again
+    #[arg(long)]
+    pub new: bool,
+    /// Fixed ones and information too
+    #[arg(long)]
+    pub all: bool,
+    /// At least this severity
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=5))]
+    pub severity: Option<u8>,
+    /// Of this scan only
+    #[arg(long, value_name = "NAME")]
+    pub scan: Option<String>,
+    /// Of assets that this query matches
+    #[arg(long, value_name = "QUERY")]
+    pub query: Option<String>,
+    /// Where the query's assets come from.
+    #[command(flatten)]
+    pub source: InventoryArgs,
+}
+
+/// `diff`
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// The older scan: a reference
+    pub from: String,
+    /// The newer scan: a reference, or `latest`
+    #[arg(default_value = "latest")]
+    pub to: String,
+}
+
+/// `test`
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    /// Files or folders [default: the workspace]
+    pub paths: Vec<PathBuf>,
 }
 
 /// `scans`

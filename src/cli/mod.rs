@@ -4,6 +4,7 @@
 pub mod args;
 mod command;
 mod exit;
+mod fail_on;
 mod output;
 mod progress;
 mod render;
@@ -57,6 +58,10 @@ fn dispatch(cli: Cli, output: Output) -> Result<Exit, RunError> {
         Command::Run(args) => command::run::run(&session, &args),
         Command::Scans(args) => command::scans::scans(&session, &args),
         Command::Report(args) => command::report::report(&session, &args),
+        Command::Judge(args) => command::judge::judge(&session, &args),
+        Command::Findings(args) => command::findings::findings(&session, &args),
+        Command::Diff(args) => command::diff::diff(&session, &args),
+        Command::Test(args) => command::test::test(&session, &args),
         Command::Repl(args) => command::repl::repl(&session, &args),
         Command::Tokens(args) => command::reference::tokens(&session, &args),
         Command::Explain(args) => command::reference::explain(&session, &args),

@@ -52,18 +52,31 @@ pub struct Finding {
     pub severity: u8,
     /// Provider resource id.
     pub asset: Arc<str>,
-    /// Where it was seen.
-    pub addr: IpAddr,
+    /// Where it was seen; none for what is about the inventory or a policy alone.
+    pub addr: Option<IpAddr>,
+    /// Further addresses of the asset that show the same.
+    pub also_at: Vec<IpAddr>,
     /// Public name.
     pub name: Option<Arc<str>>,
     /// Port and transport, where it is about a service.
     pub port: Option<(u16, Protocol)>,
     /// Service name.
     pub service: Option<Arc<str>>,
+    /// Tells several findings of one check on one service apart; empty where there is but one.
+    pub key: String,
     /// The smallest extract that convinces.
     pub evidence: String,
+    /// Why it may not be the whole truth: other evidence of this run says otherwise.
+    pub contradicted: Option<String>,
     /// Against earlier runs.
     pub state: State,
     /// First and last seen.
     pub seen: (Timestamp, Timestamp),
+}
+
+impl Finding {
+    /// Whether it was seen at this address.
+    pub fn shows_at(&self, addr: IpAddr) -> bool {
+        self.addr == Some(addr) || self.also_at.contains(&addr)
+    }
 }

@@ -1,10 +1,11 @@
 //! From stored results, their inventory and the glossary of checks to the report that every format renders.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::document::{CheckText, PolicyOutcome, Report, ReportFinding, ReportHost};
+use super::document::{CheckText, OtherFinding, PolicyOutcome, Report, ReportFinding, ReportHost};
+use super::judged::{CheckRecord, FindingRecord, JudgementRecord};
 use super::model::{HostRecord, Results};
 use super::totals::{KINDS, Risk, Totals};
 use crate::inventory::asset::{AddressScope, Provider};
@@ -65,10 +66,6 @@ pub struct Sources<'a> {
     pub snapshot: Option<&'a Snapshot>,
     /// The workspace's tags over that inventory.
     pub tags: Option<&'a TagMembership>,
-    /// What a check says about itself.
-    pub glossary: &'a dyn Fn(&str) -> Option<CheckText>,
-    /// What policies said.
-    pub policies: Vec<PolicyOutcome>,
     /// Average or highest. Rule L10.
     pub risk: SecurityRisk,
 }
@@ -107,18 +104,21 @@ pub fn report(sources: &Sources<'_>, choices: &Choices, generated: Timestamp) ->
     let highest = sources.risk == SecurityRisk::Highest;
     let mut hosts: Vec<ReportHost> = results.hosts.iter().map(|h| host(h, sources, &choices.kinds, highest)).collect();
     sort(&mut hosts, choices.sort);
-    let mut glossary = BTreeMap::new();
-    for finding in hosts.iter().flat_map(|h| &h.findings) {
-        if !glossary.contains_key(&finding.check) {
-            let text = (sources.glossary)(&finding.check).unwrap_or_else(|| CheckText {
-                title: finding.title.clone(),
-                kind: finding.kind.clone(),
-                severity: finding.severity,
-                ..CheckText::default()
-            });
-            glossary.insert(finding.check.clone(), text);
-        }
-    }
+    let judged = results.judgement.as_ref();
+    let other: Vec<OtherFinding> = judged
+        .into_iter()
+        .flat_map(|j| &j.other_findings)
+        .filter(|f| choices.kinds.contains(&f.kind))
+        .map(|f| OtherFinding { asset: f.asset.clone(), finding: finding(f) })
+        .collect();
+    let shown: BTreeSet<&str> = hosts
+        .iter()
+        .flat_map(|h| &h.findings)
+        .chain(other.iter().map(|o| &o.finding))
+        .map(|f| f.check.as_str())
+        .collect();
+    let checks = judged.into_iter().flat_map(|j| &j.checks).filter(|c| shown.contains(c.id.as_str()));
+    let glossary = checks.map(|c| (c.id.clone(), check_text(c))).collect();
     let active = hosts.iter().filter(|h| h.state == "up").map(|h| &h.risk);
     Report {
         schema: "palisade/report/1".into(),
@@ -133,8 +133,9 @@ pub fn report(sources: &Sources<'_>, choices: &Choices, generated: Timestamp) ->
         totals: Totals::of(hosts.iter().flat_map(|h| &h.findings), &choices.kinds),
         risk: Risk::mean(active, highest),
         hosts,
+        other,
         not_scanned: results.not_scanned.clone(),
-        policies: sources.policies.clone(),
+        policies: judged.map(outcomes).unwrap_or_default(),
         glossary,
         coverage: results.coverage.clone(),
         recall: results.recall,
@@ -162,12 +163,8 @@ fn host(record: &HostRecord, sources: &Sources<'_>, kinds: &[String], highest: b
         let value = named(token).map(values).unwrap_or_default().join(", ");
         ((*label).to_owned(), if value.is_empty() { "-".to_owned() } else { value })
     });
-    let mut findings: Vec<ReportFinding> = record
-        .findings
-        .iter()
-        .filter_map(|f| serde_json::from_value(f.clone()).ok())
-        .filter(|f: &ReportFinding| kinds.contains(&f.kind))
-        .collect();
+    let mut findings: Vec<ReportFinding> =
+        record.findings.iter().filter(|f| kinds.contains(&f.kind)).map(finding).collect();
     findings.sort_by(|a, b| (b.severity, &a.check, a.port, &a.id).cmp(&(a.severity, &b.check, b.port, &b.id)));
     let private = row.and_then(|(s, row)| s.asset(row)).map(|a| a.interfaces()).unwrap_or_default();
     let private = private.iter().flat_map(|i| &i.addresses).find(|a| a.scope == AddressScope::Private);
@@ -200,6 +197,92 @@ fn host(record: &HostRecord, sources: &Sources<'_>, kinds: &[String], highest: b
         first: record.first.clone(),
         last: record.last.clone(),
     }
+}
+
+fn finding(f: &FindingRecord) -> ReportFinding {
+    let mut evidence = f.evidence.clone();
+    if let Some(against) = &f.contradicted {
+        evidence = format!("{evidence}\nbut: {against}");
+    }
+    if !f.also_at.is_empty() {
+        evidence = format!("{evidence}\nalso at {}", f.also_at.join(", "));
+    }
+    ReportFinding {
+        id: f.id.clone(),
+        check: f.check.clone(),
+        title: f.title.clone(),
+        kind: f.kind.clone(),
+        severity: f.severity,
+        port: f.port,
+        protocol: f.protocol.clone(),
+        service: f.service.clone(),
+        evidence,
+        state: Some(f.state.clone()),
+        first_seen: Some(f.first_seen.clone()),
+        last_seen: Some(f.last_seen.clone()),
+    }
+}
+
+fn check_text(c: &CheckRecord) -> CheckText {
+    CheckText {
+        title: c.title.clone(),
+        family: c.family.clone(),
+        kind: c.kind.clone(),
+        severity: c.severity,
+        threat: c.threat.clone(),
+        impact: c.impact.clone(),
+        solution: c.solution.clone(),
+        references: c.references.clone(),
+    }
+}
+
+/// Policies rule by rule, waivers that need a hand, then controls.
+fn outcomes(judged: &JudgementRecord) -> Vec<PolicyOutcome> {
+    let mut all = Vec::new();
+    for policy in &judged.policies {
+        all.extend(policy.assertions.iter().map(|a| PolicyOutcome {
+            policy: policy.name.clone(),
+            rule: a.rule.clone(),
+            result: a.result.clone(),
+            severity: (a.result == "fail").then_some(a.severity),
+            asset: Some(a.asset.clone()),
+            address: Some(a.address.clone()),
+            port: a.port.map(|p| format!("{p}/{}", a.protocol.as_deref().unwrap_or("tcp"))),
+            message: a.message.clone(),
+            file: Some(a.place.file.clone()),
+            line: Some(a.place.line),
+            column: Some(a.place.column),
+        }));
+        all.extend(policy.waivers.iter().filter(|w| w.state != "used").map(|w| PolicyOutcome {
+            policy: policy.name.clone(),
+            rule: format!("waive {}", w.what),
+            result: if w.state == "expired" { "fail" } else { "unknown" }.into(),
+            severity: None,
+            asset: None,
+            address: None,
+            port: None,
+            message: format!("the waiver of {} ({}, until {}) is {}", w.owner, w.reason, w.until, w.state),
+            file: Some(w.place.file.clone()),
+            line: Some(w.place.line),
+            column: Some(w.place.column),
+        }));
+    }
+    for control in &judged.controls {
+        all.extend(control.assets.iter().map(|a| PolicyOutcome {
+            policy: control.id.clone(),
+            rule: control.statement.clone(),
+            result: a.result.clone(),
+            severity: (a.result == "fail").then_some(control.severity),
+            asset: Some(a.asset.clone()),
+            address: None,
+            port: None,
+            message: a.message.clone(),
+            file: None,
+            line: None,
+            column: None,
+        }));
+    }
+    all
 }
 
 fn named(token: &str) -> Option<TokenId> {

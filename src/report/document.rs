@@ -35,6 +35,8 @@ pub struct Report {
     pub risk: Risk,
     /// Hosts that were sent to, in the template's order.
     pub hosts: Vec<ReportHost>,
+    /// Findings about no scanned host: policies, the inventory.
+    pub other: Vec<OtherFinding>,
     /// Hosts not scanned, with reasons. Rule K12.
     pub not_scanned: Vec<NotScannedRecord>,
     /// What policies and controls said.
@@ -104,6 +106,15 @@ pub struct ReportHost {
     pub first: Option<String>,
     /// Last packet, RFC 3339.
     pub last: Option<String>,
+}
+
+/// A finding about no scanned host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OtherFinding {
+    /// What it is about: an asset, a policy, a part of the inventory.
+    pub asset: String,
+    /// The finding.
+    pub finding: ReportFinding,
 }
 
 /// One finding.

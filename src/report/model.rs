@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::judged::{FindingRecord, JudgementRecord};
+
 /// A whole result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Results {
@@ -23,6 +25,9 @@ pub struct Results {
     pub coverage: CoverageRecord,
     /// Recall reached, once it is measured.
     pub recall: Option<f64>,
+    /// What the judge says; none where nothing was judged.
+    #[serde(default)]
+    pub judgement: Option<JudgementRecord>,
     /// Ledger totals.
     pub ledger: LedgerRecord,
     /// What was not read of the inventory.
@@ -116,8 +121,11 @@ pub struct HostRecord {
     pub ports: Vec<PortRecord>,
     /// Number of ports by state.
     pub counts: BTreeMap<String, u32>,
-    /// Findings; none before checks exist.
-    pub findings: Vec<serde_json::Value>,
+    /// Findings; confirmed first, then potential, then information, each by severity.
+    pub findings: Vec<FindingRecord>,
+    /// Guide rule L8; none for a host that was not judged.
+    #[serde(default)]
+    pub security_risk: Option<f64>,
     /// Facts that a hook added.
     pub annotations: BTreeMap<String, String>,
     /// The clause that chose it, `file:line:column`.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::judgement_text;
 use super::model::{Results, TagsRecord};
 
 pub(super) fn dash(text: &str) -> &str {
@@ -31,6 +32,9 @@ pub fn view(results: &Results) -> String {
     let mut out = String::new();
     summary(results, &mut out);
     details(results, &mut out);
+    if let Some(judgement) = &results.judgement {
+        judgement_text::judgement(judgement, &mut out);
+    }
     appendix(results, &mut out);
     out
 }
@@ -77,6 +81,7 @@ fn details(results: &Results, out: &mut String) {
     if up.is_empty() {
         let _ = writeln!(out, "  -");
     }
+    let shows_states = results.judgement.as_ref().is_some_and(|j| j.states.keys().any(|s| s != "new"));
     for host in up {
         let os = host.os.as_deref().map(|o| format!("  {o}")).unwrap_or_default();
         let _ = writeln!(out, "\n  {} ({}, -){os}  {}", host.address, host.name.as_deref().unwrap_or("-"), host.asset);
@@ -98,6 +103,7 @@ fn details(results: &Results, out: &mut String) {
             let _ =
                 writeln!(out, "    {:>5}/{} {:<6} {}{rtt}{named}", port.port, port.protocol, port.state, port.reason);
         }
+        judgement_text::findings(&host.findings, "    ", shows_states, out);
     }
 }
 

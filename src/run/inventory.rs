@@ -182,13 +182,27 @@ fn join(
 
 /// Reads recorded answers named on the command line as a connector called `files`.
 pub fn from_files(workspace: &Workspace, paths: &[PathBuf], now: Timestamp, env: &Env) -> Result<Loaded> {
-    let spec = FileConnector {
-        name: "files".into(),
-        activate: vec![Module::Vm, Module::Pc],
-        include_micro_nano: false,
-        project_number: None,
-        regions: None,
-    };
+    from_files_as(workspace, None, paths, now, env)
+}
+
+/// Reads recorded answers in the place of a connector's own, with its name and its switches.
+pub fn from_files_as(
+    workspace: &Workspace,
+    connector: Option<&Connector>,
+    paths: &[PathBuf],
+    now: Timestamp,
+    env: &Env,
+) -> Result<Loaded> {
+    let spec = connector.map_or_else(
+        || FileConnector {
+            name: "files".into(),
+            activate: vec![Module::Vm, Module::Pc],
+            include_micro_nano: false,
+            project_number: None,
+            regions: None,
+        },
+        FileConnector::from,
+    );
     let (input, notices) = read_files(&spec, paths, now, env)?;
     load(workspace, vec![input], notices, now, env)
 }

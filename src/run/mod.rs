@@ -2,15 +2,19 @@
 //! no logic of a stage.
 
 pub mod ask;
+pub mod compare;
 pub mod demo;
 pub mod env;
 pub mod error;
+pub mod evidence;
 pub mod files;
 pub mod inventory;
+pub mod judge;
 mod leases;
 pub mod pipeline;
 pub mod report;
 pub mod sync;
 pub mod talk;
+pub mod unit_test;
 pub mod watch;
 pub mod workspace;

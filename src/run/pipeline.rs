@@ -7,20 +7,23 @@ use jiff::Timestamp;
 
 use super::env::Env;
 use super::error::{Result, RunError};
+use super::evidence;
 use super::inventory::{self, Loaded};
+use super::judge::{self, CheckSet, JudgeRun};
 use super::leases;
 use super::talk::{self, Talked};
 use super::watch::Watch;
 use super::workspace::Workspace;
 use crate::base::diagnostic::Diagnostic;
 use crate::base::source::{FileId, SourceMap};
+use crate::judge::control::RunFacts;
 use crate::lang::job::Job;
 use crate::plan::hook::AssetHook;
 use crate::plan::plan::{Launch, Plan};
 use crate::plan::planner::{self, PlanInput};
 use crate::plan::resolve::{Hickory, Resolver};
 use crate::plan::why::{self, Why};
-use crate::report::compile::{self, RunFacts};
+use crate::report::compile::{self, RunFacts as DocumentFacts};
 use crate::report::model::Results;
 use crate::report::services;
 use crate::scan::observation::Mode;
@@ -80,6 +83,17 @@ impl<'w> Prepared<'w> {
         Ok(Self { workspace, job, loaded, now, hook })
     }
 
+    /// With an inventory read already, such as a test's.
+    pub fn with_inventory(
+        workspace: &'w Workspace,
+        job: &'w Job,
+        hook: Option<HookScript>,
+        loaded: Loaded,
+        now: Timestamp,
+    ) -> Self {
+        Self { workspace, job, loaded, now, hook }
+    }
+
     fn with_input<T>(&self, env: &Env, act: impl FnOnce(&PlanInput<'_>) -> T) -> T {
         let bound = self.hook.as_ref().map(|h| {
             h.bind(Arc::clone(&self.loaded.snapshot), Arc::clone(&self.loaded.tags), self.now, Arc::clone(&env.clock))
@@ -124,6 +138,8 @@ pub struct RunOptions<'a> {
     pub mode: Option<Mode>,
     /// The run to go on with.
     pub resume: Option<&'a str>,
+    /// The plan was approved; none where the run names none.
+    pub approved: Option<bool>,
 }
 
 /// A run's end.
@@ -134,6 +150,15 @@ pub struct Ran {
     pub results: Results,
     /// What was seen; none where there was nothing to scan.
     pub outcome: Option<ScanOutcome>,
+}
+
+/// How the run itself went, for the controls.
+fn run_facts(options: RunOptions<'_>, outcome: &ScanOutcome) -> RunFacts {
+    RunFacts {
+        approved: options.approved,
+        complete: !outcome.interrupted && outcome.coverage.done >= outcome.coverage.planned,
+        refused: outcome.counters.refused,
+    }
 }
 
 /// Stores, scans and stores again. Whatever happens on the way, what is known is kept. `show` is called with the
@@ -147,6 +172,8 @@ pub fn run(
     show: &mut dyn FnMut(&Results) -> Result<()>,
 ) -> Result<Ran> {
     let launched = env.clock.now();
+    let checks = CheckSet::load(prepared.workspace, env)?;
+    checks.sound()?;
     store.save_snapshot(&prepared.loaded.snapshot, &plan.connector)?;
     let mut finished = Vec::new();
     let reference = match options.resume {
@@ -161,7 +188,7 @@ pub fn run(
         }
         None => store.begin_run(&plan.scan, &plan.hash, &plan.snapshot, launched, env.seed)?,
     };
-    let facts = RunFacts {
+    let facts = DocumentFacts {
         job: prepared.job,
         workspace: &prepared.workspace.program.workspace,
         reference: &reference,
@@ -226,6 +253,8 @@ pub fn run(
             return Err(error.into());
         }
     };
+    talked.hosts = evidence::whole(talked.hosts, plan, &outcome, &prepared.loaded.snapshot);
+    talked.hosts.retain(|h| !earlier.iter().any(|e| e.addr == h.addr));
     if let Some(held) = &held {
         let ended = held.leases.ended(outcome.finished);
         release(&mut outcome, &ended, plan.probes.tcp.len() + plan.probes.udp.len());
@@ -235,14 +264,36 @@ pub fn run(
         };
         talked.hosts.iter_mut().filter(|h| lost(h)).for_each(|h| h.unattributed = true);
     }
-    let whole: Vec<HostEvidence> = talked.whole(plan).cloned().collect();
-    store.save_evidence(&reference, &whole)?;
+    let complete: Vec<HostEvidence> = talked.whole(plan).cloned().collect();
+    store.save_evidence(&reference, &complete)?;
     let mut results = compile::results(&facts, plan, Some(&outcome));
     talked.hosts.extend(earlier);
     services::fill(&mut results, &talked.hosts);
     if options.resume.is_some() && !outcome.whole {
         take_over(&mut results, store.document(&reference)?, &finished, plan);
     }
+    let before = judge::last_evidence(store, &plan.scan, &reference)?;
+    let judged = judge::judge(
+        &JudgeRun {
+            workspace: prepared.workspace,
+            scan: &plan.scan,
+            module: plan.module,
+            connector: &plan.connector,
+            profile: &plan.profile,
+            snapshot: &prepared.loaded.snapshot,
+            tags: &prepared.loaded.tags,
+            gaps: &plan.gaps,
+            reference: &reference,
+            hosts: &talked.hosts,
+            before: before.as_deref(),
+            run: run_facts(options, &outcome),
+            now: env.clock.now(),
+        },
+        &checks,
+        store,
+        env,
+    )?;
+    judged.write_into(&mut results, prepared.workspace);
     let (state, why) = match asked {
         _ if !outcome.interrupted => (RunState::Finished, "done"),
         Some(Request::Pause) => (RunState::Paused, "paused by the user"),
@@ -258,7 +309,8 @@ pub fn run(
             store.replace_ledger(&reference, ledger)?;
         }
         let ledger = (!outcome.whole).then_some(ledger);
-        let end = RunEnd { document: &document, ledger, finished_targets: &done, why };
+        let end =
+            RunEnd { document: &document, ledger, finished_targets: &done, judged: Some(judged.end(&plan.scan)), why };
         store.finish_run(&reference, state, at, &end)?;
         if large {
             store.fold_log()?;
@@ -292,7 +344,7 @@ fn to_json(results: &Results) -> Result<String> {
 
 /// Nothing to scan: two records, the run's history and the activity log. Guide rules E10, E11.
 fn not_launched(
-    facts: &RunFacts<'_>,
+    facts: &DocumentFacts<'_>,
     plan: &Plan,
     store: &mut Store,
     env: &Env,
@@ -304,7 +356,7 @@ fn not_launched(
         Launch::NotLaunched => (RunState::NotLaunched, "no scan targets are resolved; the scan was not launched"),
         Launch::Ready | Launch::Failed => (RunState::Failed, "no scan targets are resolved; the scan was terminated"),
     };
-    let end = RunEnd { document: &document, ledger: None, finished_targets: &[], why };
+    let end = RunEnd { document: &document, ledger: None, finished_targets: &[], judged: None, why };
     let now = env.clock.now();
     store.finish_run(facts.reference, state, now, &end)?;
     store.log(now, "error", &format!("{} {}: {why}", facts.reference, plan.scan))?;

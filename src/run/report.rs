@@ -44,8 +44,6 @@ pub fn report(
         results: &results,
         snapshot: snapshot.as_ref(),
         tags: tags.as_ref(),
-        glossary: &|_| None,
-        policies: Vec::new(),
         risk: workspace.program.workspace.security_risk,
     };
     Ok(build::report(&sources, &Choices::of(template), env.clock.now()))

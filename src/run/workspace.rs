@@ -111,6 +111,7 @@ impl Workspace {
             }
         }
         self.diagnostics.extend(faults);
+        self.diagnostics.extend(super::judge::script_faults(&self.root, &mut self.sources, env)?);
         Ok(())
     }
 

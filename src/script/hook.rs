@@ -84,15 +84,17 @@ fn literal_queries(text: &str, file: FileId, limits: &Limits, found: &mut Vec<Di
     queries
 }
 
+/// Where a function's name stands.
+pub(super) fn place_of_function(text: &str, file: FileId, name: &str) -> Span {
+    let pieces = pieces(text);
+    let at = pieces.windows(2).find_map(|pair| match pair {
+        [(Piece::Name("fn"), _), (Piece::Name(n), range)] if *n == name => Some(range.clone()),
+        _ => None,
+    });
+    at.map_or(Span::new(file, 0, 0), |r| Span::new(file, r.start as u32, r.end as u32))
+}
+
 fn functions(ast: &AST, text: &str, file: FileId, found: &mut Vec<Diagnostic>) -> Provides {
-    let place = |name: &str| {
-        let pieces = pieces(text);
-        let at = pieces.windows(2).find_map(|pair| match pair {
-            [(Piece::Name("fn"), _), (Piece::Name(n), range)] if *n == name => Some(range.clone()),
-            _ => None,
-        });
-        at.map_or(Span::new(file, 0, 0), |r| Span::new(file, r.start as u32, r.end as u32))
-    };
     let mut has = [false; 4];
     for function in ast.iter_functions() {
         let Some(slot) = FUNCTIONS.iter().position(|f| *f == function.name).and_then(|i| has.get_mut(i)) else {
@@ -107,7 +109,8 @@ fn functions(ast: &AST, text: &str, file: FileId, found: &mut Vec<Diagnostic>) -
                 function.params.len()
             );
             let help = format!("write `fn {}(asset)`; name other functions differently", function.name);
-            found.push(Diagnostic::error("P0605", message, place(function.name), "").help(help));
+            found
+                .push(Diagnostic::error("P0605", message, place_of_function(text, file, function.name), "").help(help));
         }
     }
     let [filter, order, rate, annotate] = has;
@@ -121,7 +124,8 @@ fn functions(ast: &AST, text: &str, file: FileId, found: &mut Vec<Diagnostic>) -
     Provides { filter, order, rate, annotate }
 }
 
-fn compile_error(text: &str, file: FileId, error: &ParseError) -> Diagnostic {
+/// The compiler's words with their place.
+pub(super) fn compile_error(text: &str, file: FileId, error: &ParseError) -> Diagnostic {
     let at = offset(text, error.position()) as u32;
     let width = text.get(at as usize..).and_then(|r| r.chars().next()).filter(|c| *c != '\n').map_or(0, char::len_utf8);
     let words = error.err_type().to_string();
@@ -213,27 +217,7 @@ impl BoundHook {
     }
 
     fn failure(&self, function: &str, error: &EvalAltResult) -> HookError {
-        let mut inner = error;
-        while let EvalAltResult::ErrorInFunctionCall(_, _, next, _) = inner {
-            inner = next;
-        }
-        let words = match inner {
-            EvalAltResult::ErrorTerminated(why, _) => why.to_string(),
-            EvalAltResult::ErrorRuntime(why, _) if why.is_string() => why.to_string(),
-            EvalAltResult::ErrorTooManyOperations(_) => "it uses more operations than a call may".into(),
-            other => {
-                let mut bare = other.to_string();
-                if let Some(cut) = bare.rfind(" (line ") {
-                    bare.truncate(cut);
-                }
-                lower_first(&bare)
-            }
-        };
-        let mut place = self.name.to_string();
-        if let (Some(line), column) = (inner.position().line(), inner.position().position().unwrap_or(1)) {
-            place = format!("{place}:{line}:{column}");
-        }
-        HookError(format!("{place}: `{function}` failed: {words}"))
+        HookError(words_of(&self.name, function, error))
     }
 
     fn wrong(&self, function: &str, wanted: &str, got: &Dynamic) -> HookError {
@@ -245,6 +229,31 @@ impl BoundHook {
         let value = self.call(function, snapshot, row)?;
         value.as_int().map_err(|_| self.wrong(function, "a whole number", &value))
     }
+}
+
+/// What went wrong in a call, with its place.
+pub(super) fn words_of(script: &str, function: &str, error: &EvalAltResult) -> String {
+    let mut inner = error;
+    while let EvalAltResult::ErrorInFunctionCall(_, _, next, _) = inner {
+        inner = next;
+    }
+    let words = match inner {
+        EvalAltResult::ErrorTerminated(why, _) => why.to_string(),
+        EvalAltResult::ErrorRuntime(why, _) if why.is_string() => why.to_string(),
+        EvalAltResult::ErrorTooManyOperations(_) => "it uses more operations than a call may".into(),
+        other => {
+            let mut bare = other.to_string();
+            if let Some(cut) = bare.rfind(" (line ") {
+                bare.truncate(cut);
+            }
+            lower_first(&bare)
+        }
+    };
+    let mut place = script.to_owned();
+    if let (Some(line), column) = (inner.position().line(), inner.position().position().unwrap_or(1)) {
+        place = format!("{place}:{line}:{column}");
+    }
+    format!("{place}: `{function}` failed: {words}")
 }
 
 /// A value of an annotation; none for nothing.

@@ -61,13 +61,14 @@ impl From<Vec<String>> for Fact {
 }
 
 /// Facts by dotted path, such as `ssh.kex` or `tls.certificate.not_after`. A path that is missing was not learned.
+/// A copy shares them until one side changes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Facts(BTreeMap<String, Fact>);
+pub struct Facts(Arc<BTreeMap<String, Fact>>);
 
 impl Facts {
     /// Sets a fact.
     pub fn set(&mut self, path: &str, fact: impl Into<Fact>) {
-        self.0.insert(path.to_owned(), fact.into());
+        Arc::make_mut(&mut self.0).insert(path.to_owned(), fact.into());
     }
 
     /// A fact.
@@ -115,6 +116,12 @@ impl Facts {
         }
     }
 
+    /// True where any path begins with this text, such as `tls.`.
+    pub fn any_under(&self, prefix: &str) -> bool {
+        let from = (std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded);
+        self.0.range::<str, _>(from).next().is_some_and(|(path, _)| path.starts_with(prefix))
+    }
+
     /// All of them, sorted by path.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Fact)> {
         self.0.iter().map(|(k, v)| (k.as_str(), v))
@@ -124,18 +131,19 @@ impl Facts {
     /// of two certificates the first stays, whole.
     pub fn extend(&mut self, other: Self) {
         const JOINED: &[&str] = &["tls.versions", "tls.suites", "tls.groups", "tls.alpn"];
-        let certificate = self.0.contains_key("tls.certificate.fingerprint");
-        for (path, fact) in other.0 {
+        let own = Arc::make_mut(&mut self.0);
+        let certificate = own.contains_key("tls.certificate.fingerprint");
+        for (path, fact) in Arc::unwrap_or_clone(other.0) {
             if certificate && path.starts_with("tls.certificate.") {
                 continue;
             }
-            match (self.0.get_mut(&path), fact) {
+            match (own.get_mut(&path), fact) {
                 (Some(Fact::List(all)), Fact::List(more)) if JOINED.contains(&path.as_str()) => {
                     let new: Vec<String> = more.into_iter().filter(|m| !all.contains(m)).collect();
                     all.extend(new);
                 }
                 (_, fact) => {
-                    self.0.insert(path, fact);
+                    own.insert(path, fact);
                 }
             }
         }
@@ -143,7 +151,7 @@ impl Facts {
 
     /// Changes every text in place.
     pub fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
-        self.0.values_mut().flat_map(|fact| match fact {
+        Arc::make_mut(&mut self.0).values_mut().flat_map(|fact| match fact {
             Fact::Text(text) => std::slice::from_mut(text).iter_mut(),
             Fact::List(texts) => texts.iter_mut(),
             Fact::Bool(_) | Fact::Int(_) | Fact::Date(_) => [].iter_mut(),

@@ -7,6 +7,7 @@
 
 pub mod atomic;
 pub mod evidence;
+pub mod findings;
 mod fresh;
 pub mod history;
 mod ledgers;
@@ -34,6 +35,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003-evidence.sql"),
     include_str!("migrations/0004-history.sql"),
+    include_str!("migrations/0005-findings.sql"),
 ];
 /// A database up to this size is checked wholly when it is opened.
 const CHECKED_WHOLLY_BYTES: u64 = 16 << 20;
@@ -466,6 +468,9 @@ impl Store {
                 if let Some(ledger) = end.ledger {
                     ledgers::add(&mut transaction, reference, ledger).await?;
                 }
+                if let Some(judged) = &end.judged {
+                    findings::write(&mut transaction, reference, judged).await?;
+                }
                 for some in end.finished_targets.chunks(ROWS) {
                     let mut statement = QueryBuilder::<Sqlite>::new("INSERT OR IGNORE INTO finished_targets ");
                     statement.push_values(some, |mut row, (asset, address)| {
@@ -664,6 +669,8 @@ pub struct RunEnd<'a> {
     pub ledger: Option<&'a Ledger>,
     /// Targets that need not be scanned again, as (asset, address).
     pub finished_targets: &'a [(String, String)],
+    /// What was found; none where nothing was judged.
+    pub judged: Option<findings::JudgedEnd<'a>>,
     /// Why the run ended.
     pub why: &'a str,
 }

@@ -96,7 +96,7 @@ fn an_address_reassigned_between_plan_and_packet_gets_none() {
     // The plan is of the scripted time; its warrants are made to last until now.
     plan.targets = renewed(&place, &env);
     let mut store = place.store();
-    let options = RunOptions { mode: Some(Mode::Connect), resume: None };
+    let options = RunOptions { mode: Some(Mode::Connect), resume: None, approved: None };
     let ran = pipeline::run(&prepared, &plan, options, &mut store, &env, &mut |_| Ok(())).unwrap();
 
     assert_eq!(

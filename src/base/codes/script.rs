@@ -36,4 +36,23 @@ pub(super) const CODES: &[CodeDoc] = &[
         "The place is where rhai stops. There is no eval, no import, no clock, no file and no network in a hook; variables are \
          declared with let, constants stand inside of functions.",
     ),
+    doc(
+        "P0607",
+        "a check's header says something else than it may",
+        "The header of a check has id, title, severity (1 to 5), kind (confirmed, potential, information), family, threat, impact, \
+         solution, stage: check and author; control too where it is confirmed. It may have consent (safe, auth, odd, ics), scope \
+         (service, host), services, references and asks.",
+    ),
+    doc(
+        "P0608",
+        "a check script lacks its function",
+        "A check has fn check(service, evidence), or fn check(host, evidence) where its scope is host. It may have fn applies(service) \
+         that returns true or false; without it the header's services decide.",
+    ),
+    doc(
+        "P0609",
+        "two checks have one id",
+        "An id names one check for ever: findings, waivers and reports refer to it. Give your own checks ids of your own, such as \
+         ACME-01.",
+    ),
 ];

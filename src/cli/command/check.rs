@@ -31,10 +31,10 @@ pub fn check(session: &Session, args: &CheckArgs) -> Result<Exit> {
         let paths = expand(&args.paths, "pal")?;
         Workspace::load_files(&session.global.dir, &paths, &env.limits)?
     };
+    let files = workspace.sources.files().count();
     workspace.check_scripts(&env)?;
     let count = |s: Severity| workspace.diagnostics.iter().filter(|d| d.severity == s).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-    let files = workspace.sources.files().count();
     match session.output.format {
         Format::Text => {
             session.output.diagnostics(&workspace.diagnostics, &workspace.sources);

@@ -2,7 +2,10 @@
 
 pub mod check;
 pub mod demo;
+pub mod diff;
+pub mod findings;
 pub mod fmt;
+pub mod judge;
 pub mod plan;
 pub mod query;
 pub mod reference;
@@ -11,6 +14,7 @@ pub mod report;
 pub mod run;
 pub mod scans;
 pub mod sync;
+pub mod test;
 pub mod why;
 
 use std::path::PathBuf;

@@ -8,6 +8,7 @@ use super::Session;
 use super::plan::exit_of;
 use crate::cli::args::{Format, ModeArg, RunArgs};
 use crate::cli::exit::Exit;
+use crate::cli::fail_on::{FailOn, violated};
 use crate::cli::stop_on_ctrl_c;
 use crate::plan::plan::Launch;
 use crate::report::model::Results;
@@ -35,11 +36,22 @@ pub struct Options {
     pub show_plan: bool,
     /// Go on with this run.
     pub resume: Option<String>,
+    /// What ends with exit code 1.
+    pub fail_on: Vec<FailOn>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { mode: ModeArg::Auto, plan: None, out: None, offline: false, seed: None, show_plan: false, resume: None }
+        Self {
+            mode: ModeArg::Auto,
+            plan: None,
+            out: None,
+            offline: false,
+            seed: None,
+            show_plan: false,
+            resume: None,
+            fail_on: vec![FailOn::Policy],
+        }
     }
 }
 
@@ -51,6 +63,7 @@ pub fn run(session: &Session, args: &RunArgs) -> Result<Exit> {
         out: args.out.clone(),
         offline: args.offline,
         seed: args.seed,
+        fail_on: args.fail_on.clone(),
         ..Options::default()
     };
     run_scan(session, args.scan.as_deref(), &options)
@@ -88,7 +101,7 @@ pub fn run_scan(session: &Session, scan: Option<&str>, options: &Options) -> Res
         ModeArg::Raw => Some(Mode::Raw),
         ModeArg::Connect => Some(Mode::Connect),
     };
-    let how = RunOptions { mode, resume: options.resume.as_deref() };
+    let how = RunOptions { mode, resume: options.resume.as_deref(), approved: options.plan.as_ref().map(|_| true) };
     // The process ends after this: giving 65,536 hosts back to the allocator one by one would take 40 ms.
     let plan = ManuallyDrop::new(plan);
     let mut show = |results: &Results| {
@@ -109,6 +122,11 @@ pub fn run_scan(session: &Session, scan: Option<&str>, options: &Options) -> Res
     };
     let ran = ManuallyDrop::new(pipeline::run(&prepared, &plan, how, &mut store, &env, &mut show)?);
     drop(store);
+    // What is violated is certain, whatever else was not read or not reached.
+    if let (Some(_), Some(why)) = (&ran.outcome, violated(&options.fail_on, &ran.results)) {
+        session.output.error(&why);
+        return Ok(Exit::Violations);
+    }
     Ok(match &ran.outcome {
         None => {
             let what = if plan.launch == Launch::Failed { "failed" } else { "was not launched" };

@@ -1,8 +1,20 @@
 //! What a check is. Native checks are files of this folder; checks in rhai lie in `scripts/checks/` and are adapted by
 //! the script room. Both are the same to the judge. product.md 5.0.
 
+mod registry;
+mod subject;
+
+mod database;
+mod fingerprint;
+mod information;
+mod ssh;
+mod tls;
+
 use jiff::Timestamp;
 
+pub(in crate::judge) use self::information::REMOTE;
+pub use self::registry::{Row, native, rows};
+pub use self::subject::{Answer, among};
 use crate::lang::job::Consent;
 use crate::service::evidence::{Ask, HostEvidence, ServiceEvidence};
 
@@ -109,6 +121,38 @@ pub enum Verdict {
     NotTested(String),
     /// The check itself failed: a result, and never a pass.
     Failed(String),
+}
+
+impl Verdict {
+    /// One hit with its evidence.
+    pub fn found(evidence: impl Into<String>) -> Self {
+        Self::Found(vec![Hit { evidence: evidence.into(), ..Hit::default() }])
+    }
+
+    /// One hit with another severity than the check's own.
+    pub fn found_at(severity: u8, evidence: impl Into<String>) -> Self {
+        Self::Found(vec![Hit { evidence: evidence.into(), severity: Some(severity), ..Hit::default() }])
+    }
+
+    /// These hits, or clear where there are none.
+    pub fn hits(hits: Vec<Hit>) -> Self {
+        if hits.is_empty() { Self::Clear } else { Self::Found(hits) }
+    }
+
+    /// Found where the texts are not empty; they are the evidence, after what they are.
+    pub fn listed(what: &str, texts: &[String]) -> Self {
+        if texts.is_empty() { Self::Clear } else { Self::found(format!("{what}: {}", texts.join(", "))) }
+    }
+
+    /// Found with this evidence where the condition holds.
+    pub fn when(condition: bool, evidence: impl FnOnce() -> String) -> Self {
+        if condition { Self::found(evidence()) } else { Self::Clear }
+    }
+
+    /// Not tested, and why.
+    pub fn not_tested(why: impl Into<String>) -> Self {
+        Self::NotTested(why.into())
+    }
 }
 
 /// A check.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{Options, RenderError};
-use crate::report::document::{CheckText, PolicyOutcome, Report, ReportFinding, ReportHost};
+use crate::report::document::{CheckText, PolicyOutcome, Report, ReportFinding};
 
 const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
@@ -18,8 +18,17 @@ pub(super) fn render(report: &Report, _: &Options) -> Result<Vec<u8>, RenderErro
     }
     for host in &report.hosts {
         for finding in &host.findings {
-            results.push(finding_result(report, host, finding, &mut rules));
+            let about = About { asset: &host.asset, address: Some(&host.address), clause: host.clause.as_deref() };
+            results.push(finding_result(report, &about, finding, &mut rules));
         }
+    }
+    for other in &report.other {
+        results.push(finding_result(
+            report,
+            &About { asset: &other.asset, address: None, clause: None },
+            &other.finding,
+            &mut rules,
+        ));
     }
     let notifications: Vec<Value> = report
         .gaps
@@ -119,13 +128,22 @@ fn check_rule(id: &str, text: &CheckText) -> Value {
     })
 }
 
-fn finding_result(report: &Report, host: &ReportHost, finding: &ReportFinding, rules: &mut Rules) -> Value {
+/// What a finding is about.
+struct About<'a> {
+    asset: &'a str,
+    address: Option<&'a str>,
+    /// `file:line:column`.
+    clause: Option<&'a str>,
+}
+
+fn finding_result(report: &Report, about: &About<'_>, finding: &ReportFinding, rules: &mut Rules) -> Value {
     let index = rules.of(&finding.check, || {
         check_rule(&finding.check, report.glossary.get(&finding.check).unwrap_or(&CheckText::default()))
     });
     let place = finding.place().map(|p| format!(" on {p}")).unwrap_or_default();
     let evidence = if finding.evidence.is_empty() { String::new() } else { format!(": {}", finding.evidence) };
-    let text = format!("{}{place} of {} ({}){evidence}", finding.title, host.asset, host.address);
+    let address = about.address.map(|a| format!(" ({a})")).unwrap_or_default();
+    let text = format!("{}{place} of {}{address}{evidence}", finding.title, about.asset);
     // Other kinds than `fail` have the level `none`. SARIF 2.1.0, 3.27.10.
     let (kind, level) = match finding.kind.as_str() {
         "confirmed" => ("fail", level(finding.severity)),
@@ -144,12 +162,12 @@ fn finding_result(report: &Report, host: &ReportHost, finding: &ReportFinding, r
         "kind": kind,
         "level": level,
         "message": {"text": text},
-        "locations": [location(host.clause.as_deref().and_then(Place::read), &host.asset)],
+        "locations": [location(about.clause.and_then(Place::read), about.asset)],
         "rank": f64::from(finding.severity) * 20.0,
         "properties": {
             "severity": finding.severity,
-            "asset": host.asset,
-            "address": host.address,
+            "asset": about.asset,
+            "address": about.address,
             "port": finding.place(),
             "service": finding.service,
             "firstSeen": finding.first_seen,

@@ -18,6 +18,14 @@ pub(super) fn render(report: &Report, _: &Options) -> Result<Vec<u8>, RenderErro
     for one in shown {
         host(report, one, &mut out);
     }
+    if !report.other.is_empty() {
+        let _ = writeln!(out, "\nOther Findings");
+        for other in &report.other {
+            let f = &other.finding;
+            let _ = writeln!(out, "  {} {} {}  {}", f.severity, f.check, f.title, other.asset);
+            indented(&mut out, "result", &f.evidence);
+        }
+    }
     policies(&report.policies, &mut out);
     appendix(report, &mut out);
     Ok(out.into_bytes())

@@ -1,0 +1,217 @@
+//! Findings over runs: one row an identity and scan. What a run found, and what became of what earlier runs found, is
+//! written in one transaction with its results.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use sqlx::{Connection, Row, SqliteConnection};
+
+use super::{Store, StoreError};
+use crate::judge::change::{Gone, KnownFinding, OF_ONE_RUN};
+use crate::judge::check::Kind;
+use crate::judge::finding::{Finding, State};
+use crate::lang::job::Protocol;
+
+/// What one run says of findings.
+#[derive(Debug, Clone, Copy)]
+pub struct JudgedEnd<'a> {
+    /// Job title.
+    pub scan: &'a str,
+    /// What was found.
+    pub findings: &'a [Finding],
+    /// What became of the others.
+    pub gone: &'a [Gone],
+    /// Assets that were tested, and when.
+    pub tested: &'a [(String, Timestamp)],
+}
+
+/// One stored finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredFinding {
+    /// Job title.
+    pub scan: String,
+    /// The finding and its state.
+    pub finding: KnownFinding,
+    /// Why it has its state, where it is gone.
+    pub why: String,
+    /// The run that showed it first.
+    pub first_run: String,
+    /// The run that was judged last.
+    pub last_run: String,
+    /// State before that run; none where that run showed it first.
+    pub before: Option<State>,
+}
+
+const COLUMNS: &str = "scan, id, check_id, title, kind, severity, asset, name, port, protocol, service, key, evidence, \
+    state, why, first_seen, last_seen, first_run, last_run, before";
+
+fn kind(word: &str) -> Option<Kind> {
+    [Kind::Confirmed, Kind::Potential, Kind::Information].into_iter().find(|k| k.as_str() == word)
+}
+
+fn state(word: &str) -> Option<State> {
+    let all = [State::New, State::Active, State::Fixed, State::Reopened, State::NotComparable];
+    all.into_iter().find(|s| s.as_str() == word)
+}
+
+fn protocol(word: &str) -> Option<Protocol> {
+    [Protocol::Tcp, Protocol::Udp].into_iter().find(|p| p.as_str() == word)
+}
+
+/// None for a row that this version does not understand.
+fn read(row: &sqlx::sqlite::SqliteRow) -> Result<Option<StoredFinding>, sqlx::Error> {
+    let text = |i: usize| row.try_get::<String, _>(i);
+    let maybe = |i: usize| row.try_get::<Option<String>, _>(i);
+    let shared = |t: Option<String>| t.map(|t| Arc::<str>::from(t.as_str()));
+    let number: Option<i64> = row.try_get(8)?;
+    let port = number.and_then(|n| u16::try_from(n).ok()).zip(maybe(9)?.as_deref().and_then(protocol));
+    let (Some(kind), Some(state_now)) = (kind(&text(4)?), state(&text(13)?)) else { return Ok(None) };
+    let (Ok(first_seen), Ok(last_seen)) = (text(15)?.parse(), text(16)?.parse()) else { return Ok(None) };
+    Ok(Some(StoredFinding {
+        scan: text(0)?,
+        finding: KnownFinding {
+            id: text(1)?.as_str().into(),
+            check: text(2)?.as_str().into(),
+            title: text(3)?.as_str().into(),
+            kind,
+            severity: u8::try_from(row.try_get::<i64, _>(5)?).unwrap_or(1),
+            asset: text(6)?.as_str().into(),
+            name: shared(maybe(7)?),
+            port,
+            service: shared(maybe(10)?),
+            key: text(11)?,
+            evidence: text(12)?,
+            state: state_now,
+            first_seen,
+            last_seen,
+        },
+        why: text(14)?,
+        first_run: text(17)?,
+        last_run: text(18)?,
+        before: maybe(19)?.as_deref().and_then(state),
+    }))
+}
+
+/// Writes what a run says. Runs inside of the caller's transaction.
+pub(super) async fn write(
+    transaction: &mut SqliteConnection,
+    reference: &str,
+    end: &JudgedEnd<'_>,
+) -> Result<(), sqlx::Error> {
+    // What an earlier judgement of this very run found first, and this one does not, never was.
+    sqlx::query("DELETE FROM findings WHERE scan = ? AND first_run = ?")
+        .bind(end.scan)
+        .bind(reference)
+        .execute(&mut *transaction)
+        .await?;
+    for f in end.findings.iter().filter(|f| !OF_ONE_RUN.contains(&&*f.check)) {
+        let statement = format!(
+            "INSERT INTO findings ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, '', \
+             ?15, ?16, ?17, ?17, NULL) ON CONFLICT DO UPDATE SET title = excluded.title, kind = excluded.kind, \
+             severity = excluded.severity, name = excluded.name, service = excluded.service, \
+             evidence = excluded.evidence, before = CASE WHEN last_run = ?17 THEN before ELSE state END, \
+             state = excluded.state, why = '', last_seen = excluded.last_seen, last_run = ?17"
+        );
+        sqlx::query(sqlx::AssertSqlSafe(statement))
+            .bind(end.scan)
+            .bind(&*f.id)
+            .bind(&*f.check)
+            .bind(&*f.title)
+            .bind(f.kind.as_str())
+            .bind(i64::from(f.severity))
+            .bind(&*f.asset)
+            .bind(f.name.as_deref())
+            .bind(f.port.map(|p| i64::from(p.0)))
+            .bind(f.port.map(|p| p.1.as_str()))
+            .bind(f.service.as_deref())
+            .bind(&f.key)
+            .bind(&f.evidence)
+            .bind(f.state.as_str())
+            .bind(f.seen.0.to_string())
+            .bind(f.seen.1.to_string())
+            .bind(reference)
+            .execute(&mut *transaction)
+            .await?;
+    }
+    for gone in end.gone {
+        let statement = "UPDATE findings SET before = CASE WHEN last_run = ?1 THEN before ELSE state END, state = ?2, \
+            why = ?3, last_run = ?1 WHERE scan = ?4 AND id = ?5";
+        sqlx::query(statement)
+            .bind(reference)
+            .bind(gone.finding.state.as_str())
+            .bind(&gone.why)
+            .bind(end.scan)
+            .bind(&*gone.finding.id)
+            .execute(&mut *transaction)
+            .await?;
+    }
+    for (asset, at) in end.tested {
+        let statement = "INSERT INTO tested VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET at = excluded.at, \
+            reference = excluded.reference WHERE excluded.at >= at";
+        sqlx::query(statement).bind(asset).bind(at.to_string()).bind(reference).execute(&mut *transaction).await?;
+    }
+    Ok(())
+}
+
+impl Store {
+    /// All stored findings, newest first seen first; of one scan where it is named.
+    pub fn findings(&mut self, scan: Option<&str>) -> Result<Vec<StoredFinding>, StoreError> {
+        let failed = self.failed();
+        let connection = &mut self.connection;
+        let statement = format!(
+            "SELECT {COLUMNS} FROM findings WHERE ?1 IS NULL OR scan = ?1 ORDER BY first_seen DESC, asset, port, check_id, key"
+        );
+        let rows = self.runtime.block_on(async {
+            let rows = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(scan).fetch_all(connection).await?;
+            rows.iter().map(read).collect::<Result<Vec<_>, _>>()
+        });
+        Ok(rows.map_err(failed)?.into_iter().flatten().collect())
+    }
+
+    /// What runs before this one left of a scan's findings. A run that is judged again sees what it saw the first time.
+    pub fn known_findings(&mut self, scan: &str, reference: &str) -> Result<Vec<KnownFinding>, StoreError> {
+        let stored = self.findings(Some(scan))?;
+        let before = stored.into_iter().filter(|f| f.first_run != reference);
+        Ok(before
+            .map(|f| match f.before {
+                Some(state) if f.last_run == reference => KnownFinding { state, ..f.finding },
+                _ => f.finding,
+            })
+            .collect())
+    }
+
+    /// When each asset was tested last, by runs other than this one.
+    pub fn tested(&mut self, reference: &str) -> Result<HashMap<String, Timestamp>, StoreError> {
+        let failed = self.failed();
+        let connection = &mut self.connection;
+        let rows: Vec<(String, String)> = self
+            .runtime
+            .block_on(async {
+                sqlx::query_as("SELECT asset, at FROM tested WHERE reference <> ?")
+                    .bind(reference)
+                    .fetch_all(connection)
+                    .await
+            })
+            .map_err(failed)?;
+        Ok(rows.into_iter().filter_map(|(asset, at)| Some((asset, at.parse().ok()?))).collect())
+    }
+
+    /// Puts a new judgement of a finished run in the place of the old one: results and findings in one transaction.
+    pub fn judged_again(&mut self, reference: &str, document: &str, end: &JudgedEnd<'_>) -> Result<(), StoreError> {
+        let failed = self.failed();
+        let connection = &mut self.connection;
+        self.runtime
+            .block_on(async {
+                let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+                sqlx::query("UPDATE results SET document = ? WHERE reference = ?")
+                    .bind(document)
+                    .bind(reference)
+                    .execute(&mut *transaction)
+                    .await?;
+                write(&mut transaction, reference, end).await?;
+                transaction.commit().await
+            })
+            .map_err(failed)
+    }
+}
