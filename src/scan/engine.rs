@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::answer::{Cookies, Ports};
 use super::auto::Auto;
+use super::control::{CONTROL_PAUSE, CONTROLS};
 use super::grid::{Ask, Grid};
 use super::hosts::{Aim, Cut, Host};
 use super::ledger::Ledger;
@@ -26,7 +27,7 @@ use super::template::{Fields, Route, Template};
 use super::waiting::{Brake, Waiting};
 use super::window::{Answer, Window};
 use super::wire::Hardware;
-use crate::lang::job::{DeadHosts, Ping, Profile};
+use crate::lang::job::{DeadHosts, Profile};
 
 /// Longest and shortest wait for answers.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_millis(1_200);
@@ -35,13 +36,6 @@ pub(super) const SHORTEST_WAIT: Duration = Duration::from_millis(100);
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// Loss from which a target's own repetition of a lost SYN-ACK, after a second, is waited for. RFC 6298 2.1, 5.5.
 const LOSS_SEEN: f64 = 0.002;
-/// Control probes at once and their pause.
-const CONTROLS: usize = 16;
-const CONTROL_PAUSE: Duration = Duration::from_millis(50);
-/// Packets a second to a host that answers only so often, where its own rate is not known any more.
-const POLICED: u32 = 20;
-/// Answered pairs kept for control probes.
-const POOL: usize = 4_096;
 
 /// What the engine is made from.
 pub(super) struct Setup<'a> {
@@ -71,9 +65,9 @@ pub(super) enum Next {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shot {
     pub(super) host: u32,
-    place: u32,
-    control: bool,
-    last_try: bool,
+    pub(super) place: u32,
+    pub(super) control: bool,
+    pub(super) last_try: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,27 +119,27 @@ pub(super) struct Engine {
     max_time_per_host: Option<Duration>,
     pub(super) cookies: Cookies,
     seed: u64,
-    rates: Rates,
+    pub(super) rates: Rates,
     pub(super) auto: Auto,
     pub(super) phase: Phase,
     pub(super) grid: Grid,
     pub(super) window: Window,
     pub(super) round: u8,
-    round_began: Duration,
+    pub(super) round_began: Duration,
     cursor: u32,
     left_behind: bool,
     waiting: Waiting,
     /// End of the wait after the last round.
-    quiet_until: Option<Duration>,
+    pub(super) quiet_until: Option<Duration>,
     /// Hosts that discovery has not found yet.
     pub(super) asleep: u32,
     pub(super) early: Vec<Early>,
     pub(super) early_seen: HashSet<(u32, bool, u16)>,
     pub(super) open: Vec<Found>,
     pub(super) shots: Vec<Shot>,
-    pool: VecDeque<u32>,
+    pub(super) pool: VecDeque<u32>,
     pub(super) controls: Vec<Control>,
-    controlled: Duration,
+    pub(super) controlled: Duration,
     pub(super) tally: Tally,
     /// The ledger of what the present window does not hold.
     pub(super) ledger: Ledger,
@@ -174,7 +168,7 @@ pub(super) struct Engine {
 impl Engine {
     pub(super) fn new(setup: Setup<'_>) -> Self {
         let profile = setup.profile;
-        let pings: Vec<Ask> = profile.ping.iter().flat_map(asks).collect();
+        let pings: Vec<Ask> = profile.ping.iter().flat_map(Ask::of).collect();
         let asks: Vec<Ask> =
             setup.tcp.iter().map(|p| Ask::Tcp(*p)).chain(setup.udp.iter().map(|p| Ask::Udp(*p))).collect();
         let per_second = |r: &Option<crate::base::quantity::Rate>| r.map(|r| r.per_second);
@@ -323,20 +317,6 @@ impl Engine {
         }
     }
 
-    /// Hosts of which a part answered and many ports did not: a filter, or something that answers only so often. A
-    /// control probe tells which; until then they are not asked again.
-    fn question_silent(&mut self, now: Duration) {
-        let hold = now + self.patience() * 2 + CONTROL_PAUSE * 2;
-        for host in self.hosts.iter_mut().filter(|h| h.cut.is_none() && !h.policed) {
-            let silent = host.tcp.asked.saturating_sub(host.tcp.answered());
-            let doubtful = host.tcp.answered() >= 5 && silent >= 20 && silent >= host.tcp.answered();
-            if let Some(place) = host.sample.filter(|_| doubtful) {
-                self.pool.push_front(place);
-                host.held = hold;
-            }
-        }
-    }
-
     /// Pairs that have an answer or all their tries; for progress and coverage.
     pub(super) fn done(&self) -> u64 {
         match self.phase {
@@ -454,35 +434,6 @@ impl Engine {
             self.start_round(self.round + 1, now);
         } else {
             self.end_window(now);
-        }
-    }
-
-    /// Hosts whose later tries were answered far more often than others': something answers only so many a second.
-    /// They are asked at the rate they showed.
-    fn slow_policed(&mut self, now: Duration) {
-        if self.round == 0 || self.phase != Phase::Ports {
-            return;
-        }
-        let share = |h: &Host| f64::from(h.late) / f64::from(h.prompt + h.late);
-        let mut shares: Vec<f64> = self.hosts.iter().filter(|h| h.prompt + h.late >= 10).map(share).collect();
-        shares.sort_by(f64::total_cmp);
-        let Some(usual) = shares.get(shares.len() / 2).copied() else { return };
-        let seconds = now.saturating_sub(self.round_began).as_secs_f64().max(0.1);
-        let all = self.hosts.len();
-        for (i, host) in self.hosts.iter_mut().enumerate() {
-            if host.late >= 8 && share(host) > usual * 2.0 + 0.2 {
-                host.policed = true;
-                let rate = (f64::from(host.lately) / seconds * 0.8).max(1.0);
-                self.rates.slow(i as u32, rate as u32, all);
-            }
-        }
-    }
-
-    /// Hosts that were found to answer only so often are asked slowly again after a restart.
-    pub(super) fn slow_again(&mut self) {
-        let all = self.hosts.len();
-        for (i, _) in self.hosts.iter().enumerate().filter(|(_, h)| h.policed) {
-            self.rates.slow(i as u32, POLICED, all);
         }
     }
 
@@ -659,7 +610,7 @@ impl Engine {
     }
 
     /// Adds the frame of a question to the batch; false where it cannot be built.
-    fn build(&self, host_number: u32, ask: Ask, source_port: u16, batch: &mut Batch) -> bool {
+    pub(super) fn build(&self, host_number: u32, ask: Ask, source_port: u16, batch: &mut Batch) -> bool {
         let Some(aim) = self.aims.get(host_number as usize) else { return false };
         let source = usize::from(aim.source);
         let (Some((syn, ack)), Some((from, hardware))) = (self.templates.get(source), self.sources.get(source)) else {
@@ -714,86 +665,6 @@ impl Engine {
         }
     }
 
-    /// A pair that has just answered may serve as a control.
-    pub(super) fn remember(&mut self, place: u32) {
-        if self.pool.len() < POOL {
-            self.pool.push_back(place);
-        }
-    }
-
-    /// Control probes tell the loss where pairs stay silent: after the first round, and where few answer.
-    fn wants_controls(&self, now: Duration) -> bool {
-        let silent = self.round > 0 || self.quiet_until.is_some();
-        silent
-            && self.phase == Phase::Ports
-            && !self.pool.is_empty()
-            && now.saturating_sub(self.controlled) >= CONTROL_PAUSE
-    }
-
-    fn add_controls(&mut self, now: Duration, batch: &mut Batch, most: usize) {
-        for _ in 0..most.min(self.pool.len()) {
-            let Some(place) = self.pool.pop_front() else { break };
-            let pair = self.grid.pair(self.window.start + u64::from(place));
-            let Some((host, ask @ Ask::Tcp(_))) = pair.filter(|_| self.window.tries(place) < self.tries) else {
-                continue;
-            };
-            let gone = self.hosts.get(host as usize).is_none_or(|h| h.cut.is_some() || h.policed || h.every);
-            if gone || self.rates.host_ready_at(host).0 > now {
-                continue;
-            }
-            let source_port = self.cookies.ports.control(self.window.tries(place));
-            if !self.build(host, ask, source_port, batch) {
-                continue;
-            }
-            self.window.ask(place, now);
-            self.rates.take(host, now);
-            self.auto.took(1, now);
-            self.controls.push(Control { place, source_port, sent: now });
-            self.shots.push(Shot { host, place, control: true, last_try: false });
-            if let Some(h) = self.hosts.get_mut(host as usize) {
-                h.last = now;
-            }
-            self.controlled = now;
-        }
-    }
-
-    /// Control probes that had their time are lost.
-    fn end_controls(&mut self, now: Duration) {
-        if self.controls.is_empty() {
-            return;
-        }
-        let patience = self.patience() * 2;
-        let (kept, lost) = self.controls.iter().partition(|c| now.saturating_sub(c.sent) < patience);
-        self.controls = kept;
-        let lost: Vec<Control> = lost;
-        for control in lost {
-            self.auto.control(false);
-            self.control_lost(&control, now);
-        }
-    }
-
-    /// One lost control may be the path's loss; three, one after the other, where the path loses little, are the host's.
-    fn control_lost(&mut self, control: &Control, now: Duration) {
-        let Some((number, _)) = self.grid.pair(self.window.start + u64::from(control.place)) else { return };
-        let all = self.hosts.len();
-        let path = self.tally.loss();
-        let hold = now + self.patience() * 2 + CONTROL_PAUSE * 2;
-        let Some(host) = self.hosts.get_mut(number as usize) else { return };
-        host.controls_lost += 1;
-        if host.controls_lost < 3 {
-            host.held = hold;
-            self.pool.push_front(control.place);
-        } else if path.powi(3) < 0.01 && !host.policed {
-            host.policed = true;
-            let seconds = host.first.map_or(1.0, |f| now.saturating_sub(f).as_secs_f64()).max(1.0);
-            let rate = (f64::from(host.tcp.answered()) / seconds * 0.5).max(5.0);
-            self.rates.slow(number, rate as u32, all);
-        }
-        if !host.policed {
-            self.tally.control(false);
-        }
-    }
-
     /// The kernel had no room for so many frames.
     pub(super) fn dropped(&mut self, frames: u64) {
         if frames > 0 {
@@ -818,14 +689,4 @@ enum Picked {
     Pair(u32, u32, Ask),
     Later(Duration),
     Nothing,
-}
-
-fn asks(ping: &Ping) -> Vec<Ask> {
-    match ping {
-        Ping::Icmp => vec![Ask::Echo],
-        Ping::Timestamp => vec![Ask::Timestamp],
-        Ping::Tcp(ports) => ports.iter().map(Ask::Tcp).collect(),
-        Ping::TcpAck(ports) => ports.iter().map(Ask::Ack).collect(),
-        Ping::Udp(ports) => ports.iter().map(Ask::Udp).collect(),
-    }
 }

@@ -2,6 +2,7 @@
 //! to its place in that order. Memory grows with targets and with questions, never with pairs.
 
 use super::observation::ProbeKind;
+use crate::lang::job::Ping;
 use crate::plan::order::Order;
 
 /// One question to every target.
@@ -15,6 +16,17 @@ pub(super) enum Ask {
 }
 
 impl Ask {
+    /// The questions of a ping.
+    pub(super) fn of(ping: &Ping) -> Vec<Self> {
+        match ping {
+            Ping::Icmp => vec![Self::Echo],
+            Ping::Timestamp => vec![Self::Timestamp],
+            Ping::Tcp(ports) => ports.iter().map(Self::Tcp).collect(),
+            Ping::TcpAck(ports) => ports.iter().map(Self::Ack).collect(),
+            Ping::Udp(ports) => ports.iter().map(Self::Udp).collect(),
+        }
+    }
+
     /// How the ledger counts it.
     pub(super) fn entry(self) -> (ProbeKind, u16) {
         match self {

@@ -7,6 +7,7 @@ mod auto;
 mod bytes;
 mod checkpoint;
 pub mod connect;
+mod control;
 mod drive;
 mod engine;
 mod gate;

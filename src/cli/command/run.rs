@@ -138,6 +138,8 @@ pub fn run_scan(session: &Session, scan: Option<&str>, options: &Options) -> Res
             Exit::Incomplete
         }
         Some(outcome) if !outcome.errors.is_empty() || outcome.without_lease > 0 => Exit::Incomplete,
+        // The recall line of the notes says what was reached instead.
+        Some(outcome) if outcome.recall.as_ref().is_some_and(|r| !r.reached()) => Exit::Incomplete,
         Some(_) => exit_of(&plan),
     })
 }
