@@ -12,6 +12,7 @@ use crate::base::port_set::PortSet;
 use crate::base::quantity::Rate;
 use crate::base::source::{Span, Spanned};
 use crate::inventory::asset::{Module, Provider};
+use crate::lang::keep::Keep;
 use crate::lang::policy::Policy;
 use crate::lang::query::predicate::Predicate;
 
@@ -62,16 +63,6 @@ pub enum SecurityRisk {
     Average,
     /// Highest severity.
     Highest,
-}
-
-/// How long the history of inventories is kept. Whatever it says, the newest snapshot of a connector stays, and so does
-/// every snapshot that a run was made from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keep {
-    /// Snapshots learned within this time.
-    Age(Duration),
-    /// The newest ones of each connector.
-    Count(NonZeroU32),
 }
 
 /// `workspace { … }`.

@@ -4,6 +4,7 @@ pub mod analyze;
 pub mod format;
 pub mod ide;
 pub mod job;
+pub mod keep;
 pub mod policy;
 pub mod query;
 pub mod syntax;
