@@ -13,6 +13,8 @@ use crate::base::quantity::Rate;
 use crate::base::source::{Span, Spanned};
 use crate::inventory::asset::{Module, Provider};
 use crate::lang::cloud::CloudKeys;
+use crate::lang::keep::Keep;
+use crate::lang::organization::Organization;
 use crate::lang::policy::Policy;
 use crate::lang::query::predicate::Predicate;
 
@@ -63,16 +65,6 @@ pub enum SecurityRisk {
     Average,
     /// Highest severity.
     Highest,
-}
-
-/// How long the history of inventories is kept. Whatever it says, the newest snapshot of a connector stays, and so does
-/// every snapshot that a run was made from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keep {
-    /// Snapshots learned within this time.
-    Age(Duration),
-    /// The newest ones of each connector.
-    Count(NonZeroU32),
 }
 
 /// `workspace { … }`.
@@ -154,21 +146,6 @@ pub enum ConnectorKind {
         /// Folder of the `.pal` file, relative to the workspace; empty for the workspace itself.
         base: String,
     },
-}
-
-/// `organization { … }` of an AWS connector. Listing accounts and reading them may need different roles.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Organization {
-    /// Role that may list the accounts, where the connector's own rights do not.
-    pub list_role: Option<String>,
-    /// Name of the role that is assumed in each account.
-    pub read_role: String,
-    /// These accounts only; empty for all.
-    pub accounts: Vec<String>,
-    /// Accounts below these units (`ou-…`) or roots (`r-…`) only; empty for all.
-    pub units: Vec<String>,
-    /// Accounts left out.
-    pub except: Vec<String>,
 }
 
 /// `connector "x" { … }`.

@@ -5,6 +5,8 @@ pub mod cloud;
 pub mod format;
 pub mod ide;
 pub mod job;
+pub mod keep;
+pub mod organization;
 pub mod policy;
 pub mod query;
 pub mod syntax;

@@ -10,7 +10,7 @@ use super::{Store, StoreError};
 use crate::inventory::partition::Kind;
 use crate::inventory::reconcile::Change;
 use crate::inventory::snapshot::Snapshot;
-use crate::lang::job::Keep;
+use crate::lang::keep::Keep;
 
 /// One sync as listed.
 #[derive(Debug, Clone, PartialEq, Eq)]

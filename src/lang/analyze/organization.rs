@@ -5,7 +5,8 @@ use super::connector::role_arn;
 use super::reader::Reader;
 use crate::base::source::Spanned;
 use crate::inventory::asset::Provider;
-use crate::lang::job::{ConnectorKind, Organization};
+use crate::lang::job::ConnectorKind;
+use crate::lang::organization::Organization;
 
 pub(super) fn lower(outer: &Reader<'_>, kind: &ConnectorKind, context: &mut Context<'_>) -> Option<Organization> {
     let block = outer.nested("organization")?;

@@ -6,7 +6,8 @@ use super::Context;
 use super::connector::secret;
 use super::reader::{Reader, choose, wrong};
 use crate::base::diagnostic::Diagnostic;
-use crate::lang::job::{Feature, Keep, Program, SecurityRisk};
+use crate::lang::job::{Feature, Program, SecurityRisk};
+use crate::lang::keep::Keep;
 use crate::lang::syntax::ast::{Block, Node, NodeKind};
 
 pub(super) const FEATURES: &[(&str, Feature)] = &[

@@ -26,8 +26,8 @@ use crate::connector::live::caller::{Caller, Failure, Patience, Terms, Try, Verd
 use crate::connector::live::http::endpoint;
 use crate::connector::live::secret::Secret;
 use crate::connector::live::{Claim, Fetched, Live, Ownership, Permission};
-pub use crate::lang::job::Organization;
 use crate::lang::job::{Connector, Regions};
+pub use crate::lang::organization::Organization;
 use credentials::{Assume, Keys, Role, system_time};
 use query::{Action, Answer};
 
