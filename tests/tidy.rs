@@ -46,6 +46,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("reedline", &["repl/"]),
     ("hickory_resolver", &["plan/resolve"]),
     ("rustls", &["service/session.rs", "service/channel.rs", "service/driver.rs", "service/certificate.rs"]),
+    ("ring", &["service/ssh_auth.rs", "service/ssh_cipher.rs", "service/session.rs"]),
     ("tokio_rustls", &["service/channel.rs"]),
     ("tls_parser", &["service/tls"]),
     ("x509_parser", &["service/certificate.rs"]),

@@ -1,10 +1,10 @@
 //! One open port: finding out what speaks there, then holding its conversations.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use jiff::Timestamp;
 use tokio::sync::SemaphorePermit;
@@ -28,6 +28,14 @@ const SLOW: Duration = Duration::from_secs(2);
 /// Hellos that are tried at once where nothing hints at them, and how long each answer is waited for.
 const LANES: usize = 6;
 const UNLIKELY_WAIT: Duration = Duration::from_millis(1_000);
+/// Dialogues beside the first at once.
+const MOST_LANES: usize = 64;
+/// Silence after which the next likely hello is tried beside the one before.
+const STAGGER: Duration = Duration::from_millis(250);
+/// Dialogues through STARTTLS at once: mail servers count their clients.
+const STARTTLS_LANES: usize = 2;
+/// Pause before a busy peer is asked again.
+const PAUSE: Duration = Duration::from_millis(500);
 /// Silences in a row after which a conversation is over.
 const SILENCES: usize = 3;
 
@@ -87,10 +95,10 @@ impl<'a, 'i> Port<'a, 'i> {
 
     async fn identify(&mut self, learned: &mut Learned) {
         let Some(service) = self.find(learned).await else { return };
-        self.beside((service.beside)(&self.setup), learned).await;
+        self.beside((service.beside)(&self.setup), MOST_LANES, learned).await;
         let offered = learned.facts.bool(&format!("{}.starttls", service.name)) == Some(true);
         if let Some(lead) = service.starttls.filter(|_| offered) {
-            self.beside(tls_probe::dialogues(&self.setup, Some(lead)), learned).await;
+            self.beside(tls_probe::dialogues(&self.setup, Some(lead)), STARTTLS_LANES, learned).await;
         }
         if service.name == "tls" {
             let outer = learned.service.take();
@@ -101,19 +109,20 @@ impl<'a, 'i> Port<'a, 'i> {
                 (none, _) => *none = outer,
             }
             if let Some(inner) = inner {
-                self.beside((inner.beside)(&self.setup), learned).await;
+                self.beside((inner.beside)(&self.setup), MOST_LANES, learned).await;
             }
         }
     }
 
-    /// Dialogues on connections of their own, all at once.
-    async fn beside(&self, dialogues: Dialogues, learned: &mut Learned) {
+    /// Dialogues on connections of their own, so many at once.
+    async fn beside(&self, dialogues: Dialogues, at_once: usize, learned: &mut Learned) {
         let all = dialogues.into_iter().map(|(name, mut conversation)| async move {
             let mut own = Learned::default();
             self.hold(conversation.as_mut(), None, &name, &mut own).await;
             own
         });
-        for own in join_all(all).await {
+        let mut all = futures_util::stream::iter(all).buffered(at_once.max(1));
+        while let Some(own) = all.next().await {
             learned.merge(own);
         }
     }
@@ -144,46 +153,48 @@ impl<'a, 'i> Port<'a, 'i> {
         self.ask_all(line, learned).await
     }
 
-    /// Hellos: the likely ones one after another, the rest several at once, until one is answered by something known.
+    /// Hellos: the likely ones shortly after one another, the rest several at once, until one is answered by something
+    /// known.
     async fn ask_all(&self, line: Option<Line<'a>>, learned: &mut Learned) -> Option<&'static Service> {
         let limits = self.shared.input.limits;
-        let mut all = hellos(self.protocol, self.setup.port, self.setup.tls);
-        all.truncate(limits.service_hellos);
-        let likely = all.iter().take_while(|s| s.everywhere || s.ports.contains(&self.setup.port)).count();
-        let rest = all.split_off(likely);
-        let mut answered = false;
+        let mut waiting: VecDeque<&'static Service> = hellos(self.protocol, self.setup.port, self.setup.tls).into();
+        waiting.truncate(limits.service_hellos);
+        let likely = |s: &Service| s.everywhere || s.ports.contains(&self.setup.port);
         let mut line = line;
-        for service in all {
-            match self.ask(service, line.take(), limits.service_answer_wait).await {
-                Err(why) => return refused(why, learned),
-                Ok(None) => {}
-                Ok(Some(begun)) => {
-                    answered = true;
-                    if let Some(found) = self.answered(service, begun, learned).await {
-                        return Some(found);
-                    }
-                }
-            }
-        }
-        let mut waiting = rest.into_iter();
-        let mut asking: FuturesUnordered<_> = FuturesUnordered::new();
-        loop {
-            while asking.len() < LANES
-                && let Some(service) = waiting.next()
-            {
+        let mut answered = false;
+        let mut asked: Vec<&'static Service> = Vec::new();
+        let mut asking = FuturesUnordered::new();
+        // The next likely hello does not wait for the end of the one before, only for a while.
+        let mut due = true;
+        while !(waiting.is_empty() && asking.is_empty()) {
+            while due && asking.len() < LANES {
+                let Some(service) = waiting.pop_front() else { break };
+                due = !likely(service);
+                let wait = if due { UNLIKELY_WAIT } else { limits.service_answer_wait };
                 let line = line.take();
-                asking.push(async move { (service, self.ask(service, line, UNLIKELY_WAIT).await) });
+                asked.push(service);
+                asking.push(async move { (service, self.ask(service, line, wait).await) });
             }
-            match asking.next().await {
-                None => break,
-                Some((_, Err(why))) => return refused(why, learned),
-                Some((_, Ok(None))) => {}
-                Some((service, Ok(Some(begun)))) => {
-                    answered = true;
-                    if let Some(found) = self.answered(service, begun, learned).await {
-                        return Some(found);
-                    }
-                }
+            let next = timeout(STAGGER, asking.next()).await;
+            due = true;
+            let Ok(Some((service, result))) = next else { continue };
+            asked.retain(|s| s.name != service.name);
+            let begun = match result {
+                Err(why) => return refused(why, learned),
+                Ok(None) => continue,
+                Ok(Some(begun)) => begun,
+            };
+            answered = true;
+            learned.extract(&format!("answer to {} hello", service.name), &begun.heard);
+            let heard = Heard { hello: Some(service.name), bytes: &begun.heard };
+            if candidates(&heard, self.protocol, self.setup.port, self.setup.tls).is_empty() {
+                continue;
+            }
+            // What is held needs a connection of its own; the others give theirs back, and are asked again if need be.
+            asking.clear();
+            asked.drain(..).rev().for_each(|s| waiting.push_front(s));
+            if let Some(found) = self.fit(begun, learned).await {
+                return Some(found);
             }
         }
         learned.untested("service", if answered { "what it says is not known" } else { "no answer to any hello" });
@@ -207,16 +218,6 @@ impl<'a, 'i> Port<'a, 'i> {
         }
         let (heard, ended) = self.listen(&mut line, wait, Some(service.name)).await;
         Ok((!heard.is_empty()).then_some(Begun { line, sent: Some((service.name, hello)), heard, ended }))
-    }
-
-    async fn answered(
-        &self,
-        service: &'static Service,
-        begun: Begun<'a>,
-        learned: &mut Learned,
-    ) -> Option<&'static Service> {
-        learned.extract(&format!("answer to {} hello", service.name), &begun.heard);
-        self.fit(begun, learned).await
     }
 
     /// Lets the services that fit what was heard hold their conversations; the first that shows itself counts.
@@ -400,9 +401,12 @@ impl<'a, 'i> Port<'a, 'i> {
             if step == Step::Done {
                 return;
             }
-            if step == Step::Reconnect {
+            if matches!(step, Step::Reconnect | Step::Later) {
                 // Closed before the next is opened: each connection holds a place.
                 line = None;
+            }
+            if step == Step::Later {
+                tokio::time::sleep(PAUSE).await;
             }
             let mut current = match line.take() {
                 Some(line) => line,
@@ -413,7 +417,7 @@ impl<'a, 'i> Port<'a, 'i> {
             };
             let said = match std::mem::replace(&mut step, Step::Wait) {
                 Step::Done => return,
-                Step::Reconnect => {
+                Step::Reconnect | Step::Later => {
                     input.clear();
                     line = Some(current);
                     step = conversation.step(Event::Open, learned);
@@ -459,7 +463,7 @@ impl<'a, 'i> Port<'a, 'i> {
                     if silences >= SILENCES && next == Step::Wait { Step::Done } else { next }
                 }
                 Read::Closed => match conversation.step(Event::Closed, learned) {
-                    Step::Reconnect => Step::Reconnect,
+                    again @ (Step::Reconnect | Step::Later) => again,
                     _ => Step::Done,
                 },
             };

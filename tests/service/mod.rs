@@ -2,3 +2,4 @@
 
 mod dialogues;
 mod hostile;
+mod real;
