@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use futures_util::future::join;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use jiff::Timestamp;
 use tokio::sync::SemaphorePermit;
@@ -14,7 +15,7 @@ use super::channel::{Channel, Failed, Read};
 use super::conversation::{Conversation, Event, Learned, Step};
 use super::driver::{Shared, allowed, span, token};
 use super::evidence::{Extract, Facts, Recognised, ServiceEvidence};
-use super::services::{Dialogues, Heard, Service, Setup, candidates, hellos};
+use super::services::{Dialogues, Heard, Service, Setup, candidates, greets, hellos};
 use super::{certificate, redact, session, tls_probe};
 use crate::base::progress::StopWish;
 use crate::lang::job::Protocol;
@@ -42,6 +43,8 @@ const SILENCES: usize = 3;
 /// What is open, and what must stay held while it is.
 struct Line<'a> {
     channel: Channel,
+    /// HTTP/1.1 was agreed on in the TLS handshake.
+    http: bool,
     _permits: (SemaphorePermit<'a>, SemaphorePermit<'a>),
 }
 
@@ -82,35 +85,49 @@ impl<'a, 'i> Port<'a, 'i> {
     }
 
     /// The whole conversation with the port, in bounded time.
-    pub(super) async fn talk(mut self) -> ServiceEvidence {
+    pub(super) async fn talk(self) -> ServiceEvidence {
         let clock = self.shared.input.clock;
         let first = clock.now();
         let mut learned = Learned::default();
         let wall = self.shared.input.limits.service_port_wall;
-        if timeout(wall, self.identify(&mut learned)).await.is_err() {
+        let mut inner = Learned::default();
+        if timeout(wall, self.identify(&mut learned, &mut inner)).await.is_err() {
             learned.untested("conversation", "the port's time was over");
         }
+        if let Some(mut service) = inner.service.take() {
+            service.tls = true;
+            learned.service = Some(service);
+        }
+        learned.merge(inner);
         self.evidence(learned, first, clock.now())
     }
 
-    async fn identify(&mut self, learned: &mut Learned) {
+    /// `inner` takes what is learned inside TLS, so that nothing is lost where the time is over.
+    async fn identify(&self, learned: &mut Learned, inner: &mut Learned) {
         let Some(service) = self.find(learned).await else { return };
+        if service.name == "tls" {
+            let inside = Port {
+                shared: self.shared,
+                target: self.target,
+                protocol: self.protocol,
+                setup: Setup { tls: true, ..self.setup.clone() },
+                shown: RefCell::default(),
+            };
+            let beside = self.beside((service.beside)(&self.setup), MOST_LANES, learned);
+            join(beside, inside.identify_inside(inner)).await;
+            self.shown.borrow_mut().extend(inside.shown.take());
+            return;
+        }
         self.beside((service.beside)(&self.setup), MOST_LANES, learned).await;
         let offered = learned.facts.bool(&format!("{}.starttls", service.name)) == Some(true);
         if let Some(lead) = service.starttls.filter(|_| offered) {
             self.beside(tls_probe::dialogues(&self.setup, Some(lead)), STARTTLS_LANES, learned).await;
         }
-        if service.name == "tls" {
-            let outer = learned.service.take();
-            self.setup.tls = true;
-            let inner = self.find(learned).await;
-            match (&mut learned.service, inner) {
-                (Some(found), _) => found.tls = true,
-                (none, _) => *none = outer,
-            }
-            if let Some(inner) = inner {
-                self.beside((inner.beside)(&self.setup), MOST_LANES, learned).await;
-            }
+    }
+
+    async fn identify_inside(&self, learned: &mut Learned) {
+        if let Some(service) = self.find(learned).await {
+            self.beside((service.beside)(&self.setup), MOST_LANES, learned).await;
         }
     }
 
@@ -135,11 +152,17 @@ impl<'a, 'i> Port<'a, 'i> {
             let mut opened = match self.open().await {
                 Ok(opened) => opened,
                 Err(why) => {
-                    learned.untested("connection", &why.words());
+                    learned.untested(if self.setup.tls { "inside tls" } else { "connection" }, &why.words());
                     return None;
                 }
             };
-            let (heard, ended) = self.listen(&mut opened, limits.service_greeting_wait, None).await;
+            // Where both agreed on HTTP, the server waits.
+            if opened.http {
+                return self.ask_all(Some(opened), learned).await;
+            }
+            // Where a server that greets is likely, it is given longer: a busy one must not be asked twice.
+            let patience = if greets(self.protocol, self.setup.port) { 4 } else { 1 };
+            let (heard, ended) = self.listen(&mut opened, limits.service_greeting_wait * patience, None).await;
             if heard.is_empty() && !ended {
                 line = Some(opened);
             } else if !heard.is_empty() {
@@ -159,6 +182,9 @@ impl<'a, 'i> Port<'a, 'i> {
         let limits = self.shared.input.limits;
         let mut waiting: VecDeque<&'static Service> = hellos(self.protocol, self.setup.port, self.setup.tls).into();
         waiting.truncate(limits.service_hellos);
+        if line.as_ref().is_some_and(|l| l.http) {
+            waiting.make_contiguous().sort_by_key(|s| s.name != "http");
+        }
         let likely = |s: &Service| s.everywhere || s.ports.contains(&self.setup.port);
         let mut line = line;
         let mut answered = false;
@@ -310,7 +336,7 @@ impl<'a, 'i> Port<'a, 'i> {
                 Protocol::Udp => Channel::datagrams((self.setup.addr, self.setup.port).into()).await,
             };
             match opened {
-                Ok(channel) => return Ok(Line { channel, _permits: permits }),
+                Ok(channel) => return Ok(Line { channel, http: false, _permits: permits }),
                 // Others will close theirs.
                 Err(Failed::Shortage) if self.shared.input.stop.wish() == StopWish::None => {
                     tokio::time::sleep(Duration::from_millis(20)).await;
@@ -348,7 +374,10 @@ impl<'a, 'i> Port<'a, 'i> {
         match (offer, shown.protocol) {
             (Some(offer), Some(chosen)) if offer != chosen => Err(format!("it chose {chosen}")),
             (Some(offer), None) if offer != "http/1.1" => Err(format!("it does not take {offer}")),
-            _ => Ok(()),
+            (_, chosen) => {
+                line.http = chosen.is_some_and(|c| c == "http/1.1");
+                Ok(())
+            }
         }
     }
 
