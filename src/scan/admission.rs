@@ -48,27 +48,38 @@ impl<'a> Admission<'a> {
         }
     }
 
-    /// Asks for one connection or one datagram to a port of a target, and counts it where it may go.
-    pub fn ask(&mut self, target: u32, port: u16, elapsed: Duration, now: Timestamp) -> Admitted {
+    /// Where a port of a target is, for a socket that sends nothing yet; each datagram is still asked for.
+    pub fn address(&mut self, target: u32, port: u16, now: Timestamp) -> Result<SocketAddr, &'static str> {
         let Some(addr) = self.plan.targets.get(target as usize).map(|t| t.addr()) else {
             self.refused += 1;
-            return Admitted::Refused("no warrant");
+            return Err("no warrant");
         };
-        if let Err(refusal) = self.gate.address(addr, now) {
-            self.refused += 1;
-            return Admitted::Refused(match refusal {
-                Refusal::Expired(_) => "its warrant has expired",
-                Refusal::Excluded(_) => "excluded",
-                Refusal::NoWarrant(_) | Refusal::Unreadable => "no warrant",
-            });
+        match self.gate.address(addr, now) {
+            Ok(_) => Ok(SocketAddr::new(addr, port)),
+            Err(refusal) => {
+                self.refused += 1;
+                Err(match refusal {
+                    Refusal::Expired(_) => "its warrant has expired",
+                    Refusal::Excluded(_) => "excluded",
+                    Refusal::NoWarrant(_) | Refusal::Unreadable => "no warrant",
+                })
+            }
         }
-        let ready = self.pace.run_ready_at().max(self.pace.host_ready_at(addr));
+    }
+
+    /// Asks for one connection or one datagram to a port of a target, and counts it where it may go.
+    pub fn ask(&mut self, target: u32, port: u16, elapsed: Duration, now: Timestamp) -> Admitted {
+        let at = match self.address(target, port, now) {
+            Ok(at) => at,
+            Err(why) => return Admitted::Refused(why),
+        };
+        let ready = self.pace.run_ready_at().max(self.pace.host_ready_at(at.ip()));
         if ready > elapsed {
             return Admitted::NotBefore(ready);
         }
-        self.pace.take(addr, self.plan.rates.get(&target).copied(), elapsed);
-        self.ledger.count(Entry { warrant: target, destination: addr, port, probe: ProbeKind::Talk });
-        Admitted::Go(SocketAddr::new(addr, port))
+        self.pace.take(at.ip(), self.plan.rates.get(&target).copied(), elapsed);
+        self.ledger.count(Entry { warrant: target, destination: at.ip(), port, probe: ProbeKind::Talk });
+        Admitted::Go(at)
     }
 
     /// Connections and datagrams so far, and how many were refused.

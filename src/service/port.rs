@@ -36,7 +36,7 @@ const STAGGER: Duration = Duration::from_millis(250);
 /// Dialogues through STARTTLS at once: mail servers count their clients.
 const STARTTLS_LANES: usize = 2;
 /// Pause before a busy peer is asked again.
-const PAUSE: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_millis(300);
 /// Silences in a row after which a conversation is over.
 const SILENCES: usize = 3;
 
@@ -55,6 +55,18 @@ struct Begun<'a> {
     sent: Option<(&'static str, Vec<u8>)>,
     heard: Vec<u8>,
     ended: bool,
+}
+
+/// What listening brought.
+enum Greeting<'a> {
+    /// There is no connection.
+    Failed,
+    /// Nothing was said; the line is still open.
+    Silent(Line<'a>),
+    /// A service showed itself.
+    Known(&'static Service),
+    /// Something that nobody knows, or an end.
+    Other,
 }
 
 /// One port while it is talked to.
@@ -147,33 +159,52 @@ impl<'a, 'i> Port<'a, 'i> {
     /// Listens, speaks, and lets the services that fit try, until one of them is sure.
     async fn find(&self, learned: &mut Learned) -> Option<&'static Service> {
         let limits = self.shared.input.limits;
-        let mut line = None;
-        if self.protocol == Protocol::Tcp {
-            let mut opened = match self.open().await {
-                Ok(opened) => opened,
-                Err(why) => {
-                    learned.untested(if self.setup.tls { "inside tls" } else { "connection" }, &why.words());
-                    return None;
-                }
-            };
-            // Where both agreed on HTTP, the server waits.
-            if opened.http {
-                return self.ask_all(Some(opened), learned).await;
-            }
-            // Where a server that greets is likely, it is given longer: a busy one must not be asked twice.
-            let patience = if greets(self.protocol, self.setup.port) { 4 } else { 1 };
-            let (heard, ended) = self.listen(&mut opened, limits.service_greeting_wait * patience, None).await;
-            if heard.is_empty() && !ended {
-                line = Some(opened);
-            } else if !heard.is_empty() {
-                learned.extract("greeting", &heard);
-                let begun = Begun { line: opened, sent: None, heard, ended };
-                if let Some(found) = self.fit(begun, learned).await {
-                    return Some(found);
-                }
-            }
+        if self.protocol == Protocol::Udp {
+            return self.ask_all(None, learned).await;
         }
-        self.ask_all(line, learned).await
+        // Where a server that greets is likely, it is given longer: a busy one must not be asked twice.
+        let likely = greets(self.protocol, self.setup.port);
+        let wait = limits.service_greeting_wait * if likely { 4 } else { 1 };
+        let line = match self.greeting(wait, learned).await {
+            Greeting::Failed => return None,
+            Greeting::Known(service) => return Some(service),
+            Greeting::Silent(line) => Some(line),
+            Greeting::Other => None,
+        };
+        let silent = line.is_some();
+        if let Some(found) = self.ask_all(line, learned).await {
+            return Some(found);
+        }
+        if likely
+            && silent
+            && let Greeting::Known(service) = self.greeting(limits.service_slow_greeting_wait, learned).await
+        {
+            learned.untested.retain(|(what, _)| what != "service");
+            return Some(service);
+        }
+        None
+    }
+
+    /// Listens on a new connection.
+    async fn greeting(&self, wait: Duration, learned: &mut Learned) -> Greeting<'a> {
+        let mut opened = match self.open().await {
+            Ok(opened) => opened,
+            Err(why) => {
+                learned.untested(if self.setup.tls { "inside tls" } else { "connection" }, &why.words());
+                return Greeting::Failed;
+            }
+        };
+        // Where both agreed on HTTP, the server waits.
+        if opened.http {
+            return Greeting::Silent(opened);
+        }
+        let (heard, ended) = self.listen(&mut opened, wait, None).await;
+        if heard.is_empty() {
+            return if ended { Greeting::Other } else { Greeting::Silent(opened) };
+        }
+        learned.extract("greeting", &heard);
+        let begun = Begun { line: opened, sent: None, heard, ended };
+        self.fit(begun, learned).await.map_or(Greeting::Other, Greeting::Known)
     }
 
     /// Hellos: the likely ones shortly after one another, the rest several at once, until one is answered by something
@@ -333,7 +364,10 @@ impl<'a, 'i> Port<'a, 'i> {
                     let at = self.shared.admit(self.target, self.setup.port).await.map_err(Failed::Refused)?;
                     Channel::connect(at, wait).await
                 }
-                Protocol::Udp => Channel::datagrams((self.setup.addr, self.setup.port).into()).await,
+                Protocol::Udp => {
+                    let at = self.shared.address(self.target, self.setup.port).map_err(Failed::Refused)?;
+                    Channel::datagrams(at).await
+                }
             };
             match opened {
                 Ok(channel) => return Ok(Line { channel, http: false, _permits: permits }),

@@ -40,7 +40,8 @@ const RENEGOTIATION: u16 = 0x00ff;
 const INAPPROPRIATE_FALLBACK: u8 = 86;
 const NO_APPLICATION_PROTOCOL: u8 = 120;
 const PROTOCOL_VERSION: u8 = 70;
-/// Connections closed without a word that are tried again, in one line of questions: busy servers drop clients.
+/// How often a hello whose connection was closed without a word is tried again before that counts as a refusal: busy
+/// servers drop clients.
 const MOST_RETRIES: u8 = 2;
 
 /// All of them; `lead` brings a connection to the point where TLS begins.
@@ -173,12 +174,14 @@ struct Probe<L> {
     /// The hello that is being asked, for another try.
     hello: Vec<u8>,
     again: bool,
+    /// Tries of this hello, and of all.
     retries: u8,
+    all_retries: u8,
 }
 
 impl<L: Line> Probe<L> {
     fn new(setup: &Setup, line: L) -> Self {
-        Self { line, setup: setup.clone(), hello: Vec::new(), again: false, retries: 0 }
+        Self { line, setup: setup.clone(), hello: Vec::new(), again: false, retries: 0, all_retries: 0 }
     }
 
     fn next(&mut self, reply: Option<Reply>, learned: &mut Learned) -> Step {
@@ -210,14 +213,16 @@ impl<L: Line> Conversation for Probe<L> {
                     random: &self.setup.token_bytes(32),
                 };
                 self.hello = hello.bytes();
+                self.retries = 0;
                 Step::Send(self.hello.clone())
             }
             Event::Data(bytes) => match tls_reply::read(bytes) {
                 Reply::Partial => Step::Wait,
                 reply => self.next(Some(reply), learned),
             },
-            Event::Closed if self.retries < MOST_RETRIES => {
+            Event::Closed if self.retries < MOST_RETRIES && self.all_retries < MOST_RETRIES * 3 => {
                 self.retries += 1;
+                self.all_retries += 1;
                 self.again = true;
                 Step::Later
             }
@@ -255,6 +260,12 @@ impl Suites {
     }
 
     fn finish(&self, learned: &mut Learned) -> Next {
+        self.tell(learned);
+        Next::Done
+    }
+
+    /// What is known so far; told after each suite, so that an end in between loses nothing.
+    fn tell(&self, learned: &mut Learned) {
         let mut accepted = self.accepted.clone();
         accepted.sort_unstable();
         let names: Vec<String> = accepted.into_iter().map(tls_suites::name).collect();
@@ -266,7 +277,6 @@ impl Suites {
         if let Some(bits) = self.dh_bits {
             learned.set("tls.dh_bits", i64::from(bits));
         }
-        Next::Done
     }
 
     /// The portion is through: the next one, or the end.
@@ -296,6 +306,7 @@ impl Suites {
             self.dh_bits = Some(self.dh_bits.map_or(bits, |old| old.min(bits)));
         }
         self.accepted.push(hello.suite);
+        self.tell(learned);
         self.now.retain(|s| *s != hello.suite);
         if self.hellos >= MOST_HELLOS {
             learned

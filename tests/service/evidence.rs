@@ -42,12 +42,9 @@ fn evidence_is_read_as_it_was_written() {
 
 #[test]
 fn results_show_what_was_recognised() {
-    for (name, tls, want) in [
-        ("http", true, "https"),
-        ("http", false, "http"),
-        ("imap", true, "imap over tls"),
-        ("tls", true, "tls"),
-    ] {
+    for (name, tls, want) in
+        [("http", true, "https"), ("http", false, "http"), ("imap", true, "imap over tls"), ("tls", true, "tls")]
+    {
         let mut service = Recognised::named(name, "answer");
         service.tls = tls;
         assert_eq!(service.shown(), want);

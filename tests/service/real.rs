@@ -194,7 +194,7 @@ fn exim(alone: &Alone, folder: &Path) -> Vec<Command> {
 }
 
 fn dovecot(alone: &Alone, folder: &Path) -> Vec<Command> {
-    let text = "base_dir = @D/dovecot\nlog_path = @D/dovecot.log\nprotocols = imap pop3\nlisten = 127.0.91.9\nssl = yes\n\
+    let text = "base_dir = @D/dovecot\nlog_path = @D/dovecot.log\nprotocols = imap pop3\ndefault_process_limit = 1000\nlisten = 127.0.91.9\nssl = yes\n\
         ssl_cert = <@D/good.pem\nssl_key = <@D/good.key\nmail_location = maildir:@D/mail\ndefault_login_user = nobody\n\
         default_internal_user = nobody\ndefault_internal_group = nogroup\npassdb {\n  driver = static\n  args = nopassword=n\n}\n";
     let mut command = alone.run("/usr/sbin/dovecot");
