@@ -64,6 +64,7 @@ const FENCES: &[(&str, &[&str])] = &[
             "service/certificate.rs",
         ],
     ),
+    ("ring", &["service/ssh_auth.rs", "service/ssh_cipher.rs", "service/session.rs"]),
     ("tokio_rustls", &["service/channel.rs"]),
     ("tls_parser", &["service/tls"]),
     ("x509_parser", &["service/certificate.rs"]),

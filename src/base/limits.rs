@@ -83,8 +83,12 @@ pub struct Limits {
     pub service_hellos: usize,
     /// Connections to one host at once while talking.
     pub service_connections_per_host: usize,
+    /// Connections (for UDP datagrams) to one open port in all its conversations.
+    pub service_connections_per_port: u32,
     /// Silence after which a service that speaks first is taken to wait for us.
     pub service_greeting_wait: Duration,
+    /// The same on a last try, where such a service is likely and nothing else answered: mail servers make clients wait.
+    pub service_slow_greeting_wait: Duration,
     /// Silence after which an answer is no longer waited for.
     pub service_answer_wait: Duration,
     /// One conversation from its first to its last byte.
@@ -139,10 +143,12 @@ impl Default for Limits {
             service_steps: 256,
             service_hellos: 64,
             service_connections_per_host: 8,
+            service_connections_per_port: 600,
             service_greeting_wait: Duration::from_millis(250),
+            service_slow_greeting_wait: Duration::from_secs(8),
             service_answer_wait: Duration::from_millis(1_500),
-            service_conversation_wall: Duration::from_secs(15),
-            service_port_wall: Duration::from_secs(60),
+            service_conversation_wall: Duration::from_secs(30),
+            service_port_wall: Duration::from_secs(90),
             lease_claims: 1_000,
             line_bytes: 1 << 20,
         }

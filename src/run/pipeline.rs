@@ -232,13 +232,14 @@ pub fn run(
         keep: Some(&folder),
         leases: leases(),
     };
+    let asks = checks.asks(&plan.profile);
     // Hosts that an earlier part of this run has talked to are not talked to again.
     let earlier = if options.resume.is_some() { store.evidence(&reference)? } else { Vec::new() };
     let (seen, asked) = std::thread::scope(|scope| {
         scope.spawn(|| watch.run());
         let seen = leases::keeping(held.as_ref(), env, || {
             let mut outcome = scan(&input)?;
-            let talked = talk::stage(&input, &mut outcome, &[], &earlier, env);
+            let talked = talk::stage(&input, &mut outcome, &asks, &earlier, env);
             Ok::<_, ScanError>((outcome, talked))
         });
         (seen, watch.end())

@@ -56,31 +56,43 @@ impl<'a> Admission<'a> {
         }
     }
 
-    /// Asks for one connection or one datagram to a port of a target, and counts it where it may go.
-    pub fn ask(&mut self, target: u32, port: u16, elapsed: Duration, now: Timestamp) -> Admitted {
+    /// Where a port of a target is, for a socket that sends nothing yet; each datagram is still asked for.
+    pub fn address(&mut self, target: u32, port: u16, now: Timestamp) -> Result<SocketAddr, &'static str> {
         let Some(addr) = self.plan.targets.get(target as usize).map(|t| t.addr()) else {
             self.refused += 1;
-            return Admitted::Refused("no warrant");
+            return Err("no warrant");
         };
         let new = self.exclusions.after(self.excluded);
         self.excluded += new.len();
         self.gate.exclude(new);
-        if let Err(refusal) = self.gate.address(addr, now) {
-            self.refused += u64::from(!matches!(refusal, Refusal::NoLease(_)));
-            return Admitted::Refused(match refusal {
-                Refusal::Expired(_) => "its warrant has expired",
-                Refusal::Excluded(_) => "excluded",
-                Refusal::NoLease(_) => "lease lost",
-                Refusal::NoWarrant(_) | Refusal::Unreadable => "no warrant",
-            });
+        match self.gate.address(addr, now) {
+            Ok(_) => Ok(SocketAddr::new(addr, port)),
+            Err(refusal) => {
+                // An exclusion or a lost lease that came while the run goes on is no bug of ours.
+                self.refused += u64::from(!matches!(refusal, Refusal::NoLease(_) | Refusal::Excluded(_)));
+                Err(match refusal {
+                    Refusal::Expired(_) => "its warrant has expired",
+                    Refusal::Excluded(_) => "excluded",
+                    Refusal::NoLease(_) => "lease lost",
+                    Refusal::NoWarrant(_) | Refusal::Unreadable => "no warrant",
+                })
+            }
         }
-        let ready = self.pace.run_ready_at().max(self.pace.host_ready_at(addr));
+    }
+
+    /// Asks for one connection or one datagram to a port of a target, and counts it where it may go.
+    pub fn ask(&mut self, target: u32, port: u16, elapsed: Duration, now: Timestamp) -> Admitted {
+        let at = match self.address(target, port, now) {
+            Ok(at) => at,
+            Err(why) => return Admitted::Refused(why),
+        };
+        let ready = self.pace.run_ready_at().max(self.pace.host_ready_at(at.ip()));
         if ready > elapsed {
             return Admitted::NotBefore(ready);
         }
-        self.pace.take(addr, self.plan.rates.get(&target).copied(), elapsed);
-        self.ledger.count(Entry { warrant: target, destination: addr, port, probe: ProbeKind::Talk });
-        Admitted::Go(SocketAddr::new(addr, port))
+        self.pace.take(at.ip(), self.plan.rates.get(&target).copied(), elapsed);
+        self.ledger.count(Entry { warrant: target, destination: at.ip(), port, probe: ProbeKind::Talk });
+        Admitted::Go(at)
     }
 
     /// Connections and datagrams so far, and how many were refused.

@@ -114,6 +114,7 @@ const SSH: &[Row] = &[
     row("ssh.strict_kex", Type::Bool, "strict key exchange is offered (CVE-2023-48795)"),
     row("ssh.fingerprint.<type>", Type::Text, "fingerprint of the host key of that type, SHA256:..."),
     row("ssh.key_bits.<type>", Type::Int, "size of the host key of that type, in bits"),
+    row("ssh.login_banner", Type::Text, "text before the login (consent auth)"),
     row("ssh.auth_methods", Type::List, "methods offered to a request of none (consent auth)"),
 ];
 

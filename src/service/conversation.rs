@@ -17,6 +17,8 @@ pub enum Step {
     Alpn(&'static str),
     /// Close, connect again to the same port, and go on; the input starts empty.
     Reconnect,
+    /// The same after a pause: the peer is busy, or counts its clients.
+    Later,
     /// Nothing more to ask.
     Done,
 }

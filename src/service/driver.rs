@@ -93,6 +93,8 @@ pub(super) struct Shared<'a> {
     /// A client that offers HTTP/1.1, and one that offers nothing.
     pub(super) with_http: Arc<ClientConfig>,
     pub(super) without: Arc<ClientConfig>,
+    /// Connections and datagrams to each port so far.
+    counts: RefCell<HashMap<(u32, u16), u32>>,
     /// When a host's time is over.
     deadlines: RefCell<HashMap<u32, Duration>>,
 }
@@ -108,9 +110,16 @@ impl Shared<'_> {
             if self.host_deadline(target, elapsed) <= elapsed {
                 return Err("the host's time limit was reached");
             }
+            let used = self.counts.borrow().get(&(target, port)).copied().unwrap_or(0);
+            if used >= self.input.limits.service_connections_per_port {
+                return Err("as many connections as are allowed to one port were made");
+            }
             let asked = self.admission.borrow_mut().ask(target, port, elapsed, self.input.clock.now());
             match asked {
-                Admitted::Go(at) => return Ok(at),
+                Admitted::Go(at) => {
+                    *self.counts.borrow_mut().entry((target, port)).or_default() += 1;
+                    return Ok(at);
+                }
                 Admitted::Refused(why) => return Err(why),
                 Admitted::NotBefore(at) => {
                     let pause = at.saturating_sub(elapsed).clamp(Duration::from_millis(1), LONGEST_SLEEP);
@@ -118,6 +127,11 @@ impl Shared<'_> {
                 }
             }
         }
+    }
+
+    /// Where a port of a target is, for a socket that sends nothing yet.
+    pub(super) fn address(&self, target: u32, port: u16) -> Result<std::net::SocketAddr, &'static str> {
+        self.admission.borrow_mut().address(target, port, self.input.clock.now())
     }
 
     fn host_deadline(&self, target: u32, now: Duration) -> Duration {
@@ -157,6 +171,7 @@ pub fn talk(input: &TalkInput<'_>) -> Result<TalkOutcome, TalkError> {
             .collect(),
         with_http: session::config(&[b"http/1.1"])?,
         without: session::config(&[])?,
+        counts: RefCell::default(),
         deadlines: RefCell::default(),
     };
     let found = runtime.block_on(all(&shared, width));

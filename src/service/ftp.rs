@@ -34,10 +34,12 @@ fn beside(setup: &Setup) -> Dialogues {
 fn recognise(heard: &Heard<'_>) -> Likeness {
     let head = String::from_utf8_lossy(heard.bytes.get(..heard.bytes.len().min(512)).unwrap_or_default());
     let greets = head.starts_with("220") || head.starts_with("421") || head.starts_with("530");
-    match heard.hello {
-        None if greets && head.to_ascii_uppercase().contains("FTP") => Likeness::Sure,
-        None if head.starts_with("220") => Likeness::Maybe,
-        _ => Likeness::No,
+    if greets && head.lines().next().is_some_and(|l| l.to_ascii_uppercase().contains("FTP")) {
+        Likeness::Sure
+    } else if head.starts_with("220") {
+        Likeness::Maybe
+    } else {
+        Likeness::No
     }
 }
 

@@ -28,7 +28,7 @@ fn start(setup: &Setup) -> Box<dyn Conversation> {
 fn recognise(heard: &Heard<'_>) -> Likeness {
     let starts = |with: &[u8]| heard.bytes.starts_with(with);
     let greets = starts(b"* OK") || starts(b"* PREAUTH") || starts(b"* BYE");
-    if heard.hello.is_none() && greets { Likeness::Sure } else { Likeness::No }
+    if greets { Likeness::Sure } else { Likeness::No }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -26,6 +26,8 @@ pub mod smtp;
 
 pub mod redis;
 pub mod ssh;
+mod ssh_auth;
+mod ssh_cipher;
 mod ssh_wire;
 pub mod telnet;
 pub mod tls;

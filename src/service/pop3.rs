@@ -26,7 +26,7 @@ fn start(setup: &Setup) -> Box<dyn Conversation> {
 }
 
 fn recognise(heard: &Heard<'_>) -> Likeness {
-    if heard.hello.is_none() && heard.bytes.starts_with(b"+OK") { Likeness::Sure } else { Likeness::No }
+    if heard.bytes.starts_with(b"+OK") { Likeness::Sure } else { Likeness::No }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

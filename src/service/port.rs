@@ -1,10 +1,11 @@
 //! One open port: finding out what speaks there, then holding its conversations.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::join;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use jiff::Timestamp;
 use tokio::sync::SemaphorePermit;
@@ -14,7 +15,7 @@ use super::channel::{Channel, Failed, Read};
 use super::conversation::{Conversation, Event, Learned, Step};
 use super::driver::{Shared, allowed, span, token};
 use super::evidence::{Extract, Facts, Recognised, ServiceEvidence};
-use super::services::{Dialogues, Heard, Service, Setup, candidates, hellos};
+use super::services::{Dialogues, Heard, Service, Setup, candidates, greets, hellos};
 use super::{certificate, redact, session, tls_probe};
 use crate::base::progress::StopWish;
 use crate::lang::job::Protocol;
@@ -28,12 +29,22 @@ const SLOW: Duration = Duration::from_secs(2);
 /// Hellos that are tried at once where nothing hints at them, and how long each answer is waited for.
 const LANES: usize = 6;
 const UNLIKELY_WAIT: Duration = Duration::from_millis(1_000);
+/// Dialogues beside the first at once.
+const MOST_LANES: usize = 64;
+/// Silence after which the next likely hello is tried beside the one before.
+const STAGGER: Duration = Duration::from_millis(250);
+/// Dialogues through STARTTLS at once: mail servers count their clients.
+const STARTTLS_LANES: usize = 2;
+/// Pause before a busy peer is asked again.
+const PAUSE: Duration = Duration::from_millis(300);
 /// Silences in a row after which a conversation is over.
 const SILENCES: usize = 3;
 
 /// What is open, and what must stay held while it is.
 struct Line<'a> {
     channel: Channel,
+    /// HTTP/1.1 was agreed on in the TLS handshake.
+    http: bool,
     _permits: (SemaphorePermit<'a>, SemaphorePermit<'a>),
 }
 
@@ -44,6 +55,18 @@ struct Begun<'a> {
     sent: Option<(&'static str, Vec<u8>)>,
     heard: Vec<u8>,
     ended: bool,
+}
+
+/// What listening brought.
+enum Greeting<'a> {
+    /// There is no connection.
+    Failed,
+    /// Nothing was said; the line is still open.
+    Silent(Line<'a>),
+    /// A service showed itself.
+    Known(&'static Service),
+    /// Something that nobody knows, or an end.
+    Other,
 }
 
 /// One port while it is talked to.
@@ -74,46 +97,61 @@ impl<'a, 'i> Port<'a, 'i> {
     }
 
     /// The whole conversation with the port, in bounded time.
-    pub(super) async fn talk(mut self) -> ServiceEvidence {
+    pub(super) async fn talk(self) -> ServiceEvidence {
         let clock = self.shared.input.clock;
         let first = clock.now();
         let mut learned = Learned::default();
         let wall = self.shared.input.limits.service_port_wall;
-        if timeout(wall, self.identify(&mut learned)).await.is_err() {
+        let mut inner = Learned::default();
+        if timeout(wall, self.identify(&mut learned, &mut inner)).await.is_err() {
             learned.untested("conversation", "the port's time was over");
         }
+        if let Some(mut service) = inner.service.take() {
+            service.tls = true;
+            learned.service = Some(service);
+        }
+        learned.merge(inner);
         self.evidence(learned, first, clock.now())
     }
 
-    async fn identify(&mut self, learned: &mut Learned) {
+    /// `inner` takes what is learned inside TLS, so that nothing is lost where the time is over.
+    async fn identify(&self, learned: &mut Learned, inner: &mut Learned) {
         let Some(service) = self.find(learned).await else { return };
-        self.beside((service.beside)(&self.setup), learned).await;
+        if service.name == "tls" {
+            let inside = Port {
+                shared: self.shared,
+                target: self.target,
+                protocol: self.protocol,
+                setup: Setup { tls: true, ..self.setup.clone() },
+                shown: RefCell::default(),
+            };
+            let beside = self.beside((service.beside)(&self.setup), MOST_LANES, learned);
+            join(beside, inside.identify_inside(inner)).await;
+            self.shown.borrow_mut().extend(inside.shown.take());
+            return;
+        }
+        self.beside((service.beside)(&self.setup), MOST_LANES, learned).await;
         let offered = learned.facts.bool(&format!("{}.starttls", service.name)) == Some(true);
         if let Some(lead) = service.starttls.filter(|_| offered) {
-            self.beside(tls_probe::dialogues(&self.setup, Some(lead)), learned).await;
-        }
-        if service.name == "tls" {
-            let outer = learned.service.take();
-            self.setup.tls = true;
-            let inner = self.find(learned).await;
-            match (&mut learned.service, inner) {
-                (Some(found), _) => found.tls = true,
-                (none, _) => *none = outer,
-            }
-            if let Some(inner) = inner {
-                self.beside((inner.beside)(&self.setup), learned).await;
-            }
+            self.beside(tls_probe::dialogues(&self.setup, Some(lead)), STARTTLS_LANES, learned).await;
         }
     }
 
-    /// Dialogues on connections of their own, all at once.
-    async fn beside(&self, dialogues: Dialogues, learned: &mut Learned) {
+    async fn identify_inside(&self, learned: &mut Learned) {
+        if let Some(service) = self.find(learned).await {
+            self.beside((service.beside)(&self.setup), MOST_LANES, learned).await;
+        }
+    }
+
+    /// Dialogues on connections of their own, so many at once.
+    async fn beside(&self, dialogues: Dialogues, at_once: usize, learned: &mut Learned) {
         let all = dialogues.into_iter().map(|(name, mut conversation)| async move {
             let mut own = Learned::default();
             self.hold(conversation.as_mut(), None, &name, &mut own).await;
             own
         });
-        for own in join_all(all).await {
+        let mut all = futures_util::stream::iter(all).buffered(at_once.max(1));
+        while let Some(own) = all.next().await {
             learned.merge(own);
         }
     }
@@ -121,69 +159,99 @@ impl<'a, 'i> Port<'a, 'i> {
     /// Listens, speaks, and lets the services that fit try, until one of them is sure.
     async fn find(&self, learned: &mut Learned) -> Option<&'static Service> {
         let limits = self.shared.input.limits;
-        let mut line = None;
-        if self.protocol == Protocol::Tcp {
-            let mut opened = match self.open().await {
-                Ok(opened) => opened,
-                Err(why) => {
-                    learned.untested("connection", &why.words());
-                    return None;
-                }
-            };
-            let (heard, ended) = self.listen(&mut opened, limits.service_greeting_wait, None).await;
-            if heard.is_empty() && !ended {
-                line = Some(opened);
-            } else if !heard.is_empty() {
-                learned.extract("greeting", &heard);
-                let begun = Begun { line: opened, sent: None, heard, ended };
-                if let Some(found) = self.fit(begun, learned).await {
-                    return Some(found);
-                }
-            }
+        if self.protocol == Protocol::Udp {
+            return self.ask_all(None, learned).await;
         }
-        self.ask_all(line, learned).await
+        // Where a server that greets is likely, it is given longer: a busy one must not be asked twice.
+        let likely = greets(self.protocol, self.setup.port);
+        let wait = limits.service_greeting_wait * if likely { 4 } else { 1 };
+        let line = match self.greeting(wait, learned).await {
+            Greeting::Failed => return None,
+            Greeting::Known(service) => return Some(service),
+            Greeting::Silent(line) => Some(line),
+            Greeting::Other => None,
+        };
+        let silent = line.is_some();
+        if let Some(found) = self.ask_all(line, learned).await {
+            return Some(found);
+        }
+        if likely
+            && silent
+            && let Greeting::Known(service) = self.greeting(limits.service_slow_greeting_wait, learned).await
+        {
+            learned.untested.retain(|(what, _)| what != "service");
+            return Some(service);
+        }
+        None
     }
 
-    /// Hellos: the likely ones one after another, the rest several at once, until one is answered by something known.
+    /// Listens on a new connection.
+    async fn greeting(&self, wait: Duration, learned: &mut Learned) -> Greeting<'a> {
+        let mut opened = match self.open().await {
+            Ok(opened) => opened,
+            Err(why) => {
+                learned.untested(if self.setup.tls { "inside tls" } else { "connection" }, &why.words());
+                return Greeting::Failed;
+            }
+        };
+        // Where both agreed on HTTP, the server waits.
+        if opened.http {
+            return Greeting::Silent(opened);
+        }
+        let (heard, ended) = self.listen(&mut opened, wait, None).await;
+        if heard.is_empty() {
+            return if ended { Greeting::Other } else { Greeting::Silent(opened) };
+        }
+        learned.extract("greeting", &heard);
+        let begun = Begun { line: opened, sent: None, heard, ended };
+        self.fit(begun, learned).await.map_or(Greeting::Other, Greeting::Known)
+    }
+
+    /// Hellos: the likely ones shortly after one another, the rest several at once, until one is answered by something
+    /// known.
     async fn ask_all(&self, line: Option<Line<'a>>, learned: &mut Learned) -> Option<&'static Service> {
         let limits = self.shared.input.limits;
-        let mut all = hellos(self.protocol, self.setup.port, self.setup.tls);
-        all.truncate(limits.service_hellos);
-        let likely = all.iter().take_while(|s| s.everywhere || s.ports.contains(&self.setup.port)).count();
-        let rest = all.split_off(likely);
-        let mut answered = false;
-        let mut line = line;
-        for service in all {
-            match self.ask(service, line.take(), limits.service_answer_wait).await {
-                Err(why) => return refused(why, learned),
-                Ok(None) => {}
-                Ok(Some(begun)) => {
-                    answered = true;
-                    if let Some(found) = self.answered(service, begun, learned).await {
-                        return Some(found);
-                    }
-                }
-            }
+        let mut waiting: VecDeque<&'static Service> = hellos(self.protocol, self.setup.port, self.setup.tls).into();
+        waiting.truncate(limits.service_hellos);
+        if line.as_ref().is_some_and(|l| l.http) {
+            waiting.make_contiguous().sort_by_key(|s| s.name != "http");
         }
-        let mut waiting = rest.into_iter();
-        let mut asking: FuturesUnordered<_> = FuturesUnordered::new();
-        loop {
-            while asking.len() < LANES
-                && let Some(service) = waiting.next()
-            {
+        let likely = |s: &Service| s.everywhere || s.ports.contains(&self.setup.port);
+        let mut line = line;
+        let mut answered = false;
+        let mut asked: Vec<&'static Service> = Vec::new();
+        let mut asking = FuturesUnordered::new();
+        // The next likely hello does not wait for the end of the one before, only for a while.
+        let mut due = true;
+        while !(waiting.is_empty() && asking.is_empty()) {
+            while due && asking.len() < LANES {
+                let Some(service) = waiting.pop_front() else { break };
+                due = !likely(service);
+                let wait = if due { UNLIKELY_WAIT } else { limits.service_answer_wait };
                 let line = line.take();
-                asking.push(async move { (service, self.ask(service, line, UNLIKELY_WAIT).await) });
+                asked.push(service);
+                asking.push(async move { (service, self.ask(service, line, wait).await) });
             }
-            match asking.next().await {
-                None => break,
-                Some((_, Err(why))) => return refused(why, learned),
-                Some((_, Ok(None))) => {}
-                Some((service, Ok(Some(begun)))) => {
-                    answered = true;
-                    if let Some(found) = self.answered(service, begun, learned).await {
-                        return Some(found);
-                    }
-                }
+            let next = timeout(STAGGER, asking.next()).await;
+            due = true;
+            let Ok(Some((service, result))) = next else { continue };
+            asked.retain(|s| s.name != service.name);
+            let begun = match result {
+                Err(why) => return refused(why, learned),
+                Ok(None) => continue,
+                Ok(Some(begun)) => begun,
+            };
+            answered = true;
+            learned.extract(&format!("answer to {} hello", service.name), &begun.heard);
+            let heard = Heard { hello: Some(service.name), bytes: &begun.heard };
+            if candidates(&heard, self.protocol, self.setup.port, self.setup.tls).is_empty() {
+                continue;
+            }
+            // What is held needs a connection of its own; the others give theirs back, and are asked again if need be.
+            asking.clear();
+            asked.drain(..).rev().for_each(|s| waiting.push_front(s));
+            if let Some(found) = self.fit(begun, learned).await {
+                return Some(found);
             }
         }
         learned.untested("service", if answered { "what it says is not known" } else { "no answer to any hello" });
@@ -207,16 +275,6 @@ impl<'a, 'i> Port<'a, 'i> {
         }
         let (heard, ended) = self.listen(&mut line, wait, Some(service.name)).await;
         Ok((!heard.is_empty()).then_some(Begun { line, sent: Some((service.name, hello)), heard, ended }))
-    }
-
-    async fn answered(
-        &self,
-        service: &'static Service,
-        begun: Begun<'a>,
-        learned: &mut Learned,
-    ) -> Option<&'static Service> {
-        learned.extract(&format!("answer to {} hello", service.name), &begun.heard);
-        self.fit(begun, learned).await
     }
 
     /// Lets the services that fit what was heard hold their conversations; the first that shows itself counts.
@@ -306,10 +364,13 @@ impl<'a, 'i> Port<'a, 'i> {
                     let at = self.shared.admit(self.target, self.setup.port).await.map_err(Failed::Refused)?;
                     Channel::connect(at, wait).await
                 }
-                Protocol::Udp => Channel::datagrams((self.setup.addr, self.setup.port).into()).await,
+                Protocol::Udp => {
+                    let at = self.shared.address(self.target, self.setup.port).map_err(Failed::Refused)?;
+                    Channel::datagrams(at).await
+                }
             };
             match opened {
-                Ok(channel) => return Ok(Line { channel, _permits: permits }),
+                Ok(channel) => return Ok(Line { channel, http: false, _permits: permits }),
                 // Others will close theirs.
                 Err(Failed::Shortage) if self.shared.input.stop.wish() == StopWish::None => {
                     tokio::time::sleep(Duration::from_millis(20)).await;
@@ -347,7 +408,10 @@ impl<'a, 'i> Port<'a, 'i> {
         match (offer, shown.protocol) {
             (Some(offer), Some(chosen)) if offer != chosen => Err(format!("it chose {chosen}")),
             (Some(offer), None) if offer != "http/1.1" => Err(format!("it does not take {offer}")),
-            _ => Ok(()),
+            (_, chosen) => {
+                line.http = chosen.is_some_and(|c| c == "http/1.1");
+                Ok(())
+            }
         }
     }
 
@@ -400,9 +464,12 @@ impl<'a, 'i> Port<'a, 'i> {
             if step == Step::Done {
                 return;
             }
-            if step == Step::Reconnect {
+            if matches!(step, Step::Reconnect | Step::Later) {
                 // Closed before the next is opened: each connection holds a place.
                 line = None;
+            }
+            if step == Step::Later {
+                tokio::time::sleep(PAUSE).await;
             }
             let mut current = match line.take() {
                 Some(line) => line,
@@ -413,7 +480,7 @@ impl<'a, 'i> Port<'a, 'i> {
             };
             let said = match std::mem::replace(&mut step, Step::Wait) {
                 Step::Done => return,
-                Step::Reconnect => {
+                Step::Reconnect | Step::Later => {
                     input.clear();
                     line = Some(current);
                     step = conversation.step(Event::Open, learned);
@@ -459,7 +526,7 @@ impl<'a, 'i> Port<'a, 'i> {
                     if silences >= SILENCES && next == Step::Wait { Step::Done } else { next }
                 }
                 Read::Closed => match conversation.step(Event::Closed, learned) {
-                    Step::Reconnect => Step::Reconnect,
+                    again @ (Step::Reconnect | Step::Later) => again,
                     _ => Step::Done,
                 },
             };

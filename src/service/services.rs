@@ -183,6 +183,11 @@ pub fn candidates(heard: &Heard<'_>, transport: Protocol, port: u16, tls: bool) 
     found.into_iter().map(|(.., s)| s).collect()
 }
 
+/// True where a service whose server speaks first is often found: a hint of how long to listen, and nothing else.
+pub fn greets(transport: Protocol, port: u16) -> bool {
+    SERVICES.iter().any(|s| s.transport == transport && s.first == First::Server && s.ports.contains(&port))
+}
+
 /// Services whose hello can be sent, in the order to try them: hinted, everywhere, the rest.
 pub fn hellos(transport: Protocol, port: u16, tls: bool) -> Vec<&'static Service> {
     let mut found: Vec<&'static Service> = SERVICES

@@ -33,10 +33,13 @@ const EHLO: &[u8] = b"EHLO palisade.invalid\r\n";
 fn recognise(heard: &Heard<'_>) -> Likeness {
     let head = String::from_utf8_lossy(heard.bytes.get(..heard.bytes.len().min(512)).unwrap_or_default());
     let greets = head.starts_with("220") || head.starts_with("554") || head.starts_with("421");
-    match heard.hello {
-        None if greets && head.to_ascii_uppercase().contains("SMTP") => Likeness::Sure,
-        None if head.starts_with("220") || head.starts_with("554") => Likeness::Maybe,
-        _ => Likeness::No,
+    // A greeting that came late stands before the answer to somebody else's hello.
+    if greets && head.lines().next().is_some_and(|l| l.to_ascii_uppercase().contains("SMTP")) {
+        Likeness::Sure
+    } else if head.starts_with("220") || head.starts_with("554") {
+        Likeness::Maybe
+    } else {
+        Likeness::No
     }
 }
 

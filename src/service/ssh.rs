@@ -5,9 +5,10 @@ use std::collections::VecDeque;
 
 use super::conversation::{Conversation, Event, Learned, Step};
 use super::evidence::Recognised;
-use super::services::{First, Heard, Likeness, Service, Setup, no_hello, nothing_beside};
+use super::services::{Dialogues, First, Heard, Likeness, Service, Setup, no_hello};
+use super::ssh_auth::Methods;
 use super::ssh_wire::{self, HostKey, Lists};
-use crate::lang::job::Protocol;
+use crate::lang::job::{Consent, Protocol};
 
 /// The row.
 pub const SERVICE: Service = Service {
@@ -29,16 +30,24 @@ pub const SERVICE: Service = Service {
             random: setup.token_bytes(160),
         })
     },
-    beside: nothing_beside,
+    beside,
     starttls: None,
 };
+
+/// The ways to log in are asked for with consent only.
+fn beside(setup: &Setup) -> Dialogues {
+    if !setup.may(Consent::Auth) {
+        return Vec::new();
+    }
+    vec![("ssh.auth_methods".into(), Box::new(Methods::new(setup.token_bytes(16))))]
+}
 
 /// What we call ourselves.
 pub(super) const IDENTIFICATION: &[u8] = b"SSH-2.0-palisade\r\n";
 
 /// Messages. RFC 4250 4.1.2; 30 and 31 belong to the exchange method.
 pub(super) const EXCHANGE_INIT: u8 = 30;
-const EXCHANGE_REPLY: u8 = 31;
+pub(super) const EXCHANGE_REPLY: u8 = 31;
 
 fn recognise(heard: &Heard<'_>) -> Likeness {
     if identification(heard.bytes).is_some() { Likeness::Sure } else { Likeness::No }

@@ -36,7 +36,7 @@ const MOST_OPTIONS: usize = 64;
 
 fn recognise(heard: &Heard<'_>) -> Likeness {
     match heard.bytes {
-        [IAC, WILL..=DONT, ..] if heard.hello.is_none() => Likeness::Sure,
+        [IAC, WILL..=DONT, ..] => Likeness::Sure,
         bytes if heard.hello.is_none() && prompts(bytes) => Likeness::Maybe,
         _ => Likeness::No,
     }

@@ -24,7 +24,7 @@ pub const SERVICE: Service = Service {
     start: |setup| Box::new(Tls { hello: first_hello(setup) }),
     beside: |setup| {
         let mut all = tls_probe::dialogues(setup, None);
-        all.push(("http2".into(), Box::new(super::http2::Http2::default())));
+        all.push(("http.h2".into(), Box::new(super::http2::Http2::default())));
         all
     },
     starttls: None,
@@ -32,7 +32,7 @@ pub const SERVICE: Service = Service {
 
 /// A hello that every server since 1999 can answer.
 fn first_hello(setup: &Setup) -> Vec<u8> {
-    let (weak, rest) = tls_suites::older(false);
+    let [weak, _, rest, _] = tls_suites::older(false);
     let mut suites = vec![0x1301, 0x1302, 0x1303];
     suites.extend(rest.iter().chain(&weak).filter(|s| tls_suites::name(**s).starts_with("TLS_ECDHE_")).take(24));
     suites.extend([0x009c, 0x009d, 0x002f, 0x0035, 0x003c, 0x000a, 0x0005, 0x0004, 0x009e, 0x0033]);

@@ -39,32 +39,43 @@ const RENEGOTIATION: u16 = 0x00ff;
 /// Alert numbers. RFC 8446 6, RFC 7507.
 const INAPPROPRIATE_FALLBACK: u8 = 86;
 const NO_APPLICATION_PROTOCOL: u8 = 120;
+const PROTOCOL_VERSION: u8 = 70;
+/// How often a hello whose connection was closed without a word is tried again before that counts as a refusal: busy
+/// servers drop clients.
+const MOST_RETRIES: u8 = 2;
 
 /// All of them; `lead` brings a connection to the point where TLS begins.
 pub(super) fn dialogues(setup: &Setup, lead: Option<Start>) -> Dialogues {
-    let mut all: Dialogues = vec![("tls: SSL 2.0".into(), Box::new(Ssl2 { challenge: setup.token_bytes(16) }))];
+    let mut all: Dialogues = vec![("tls.suites.SSL 2.0".into(), Box::new(Ssl2 { challenge: setup.token_bytes(16) }))];
     for version in Version::ALL {
-        all.push((format!("tls: {}", version.name()), Box::new(Probe::new(setup, Suites::new(version)))));
+        all.push((format!("tls.suites.{}", version.name()), Box::new(Probe::new(setup, Suites::new(version)))));
     }
-    all.push(("tls: groups".into(), Box::new(Probe::new(setup, Groups::default()))));
-    all.push(("tls: extensions".into(), Box::new(Probe::new(setup, Quirks))));
-    all.push(("tls: application protocols".into(), Box::new(Probe::new(setup, Protocols::default()))));
-    all.push(("tls: downgrade signal".into(), Box::new(Probe::new(setup, Fallback::default()))));
-    all.push(("tls: control".into(), Box::new(Probe::new(setup, Control))));
+    all.push(("tls.groups".into(), Box::new(Probe::new(setup, Groups::default()))));
+    all.push(("tls.extensions".into(), Box::new(Probe::new(setup, Quirks))));
+    all.push(("tls.alpn".into(), Box::new(Probe::new(setup, Protocols::default()))));
+    all.push(("tls.fallback_scsv".into(), Box::new(Probe::new(setup, Fallback::default()))));
+    all.push(("tls.control".into(), Box::new(Probe::new(setup, Control))));
     match lead {
         None => all,
         Some(lead) => all
             .into_iter()
             .map(|(name, inner)| {
-                let through = Through { lead, setup: setup.clone(), before: Some(lead(setup)), inner };
+                let before = Some(lead(setup));
+                let through = Through { name: name.clone(), failed: 0, lead, setup: setup.clone(), before, inner };
                 (name, Box::new(through) as Box<dyn Conversation>)
             })
             .collect(),
     }
 }
 
+/// Connections that may end before TLS begins: mail servers refuse clients that come often.
+const MOST_LEADS: u8 = 3;
+
 /// Speaks another protocol until TLS is to begin, then hands the connection to a probe.
 struct Through {
+    name: String,
+    /// Connections in a row that did not come to TLS.
+    failed: u8,
     lead: Start,
     setup: Setup,
     before: Option<Box<dyn Conversation>>,
@@ -78,11 +89,18 @@ impl Conversation for Through {
             Some(before) => match before.step(event, &mut Learned::default()) {
                 Step::Tls => {
                     self.before = None;
+                    self.failed = 0;
                     self.inner.step(Event::Open, learned)
                 }
                 Step::Done => {
-                    learned.untested("starttls", "TLS could not be begun again");
-                    Step::Done
+                    self.failed += 1;
+                    if self.failed < MOST_LEADS {
+                        self.before = Some((self.lead)(&self.setup));
+                        return Step::Later;
+                    } else {
+                        learned.untested(&self.name, "TLS could not be begun again");
+                        Step::Done
+                    }
                 }
                 other => return other,
             },
@@ -133,19 +151,18 @@ impl Offer {
 
     /// Modern suites for the modern version, the usual ones for others.
     fn usual(version: Version) -> Self {
-        let (mut weak, rest) = tls_suites::older(version < Version::Tls12);
         if version == Version::Tls13 {
             return Self::new(version, tls_suites::modern());
         }
-        // Exchanges that have to be computed by the server come last; static RSA costs it nothing.
+        let [mut weak, _, mut suites, _] = tls_suites::older(version < Version::Tls12);
         weak.retain(|s| !tls_suites::name(*s).contains("anon"));
-        let mut suites = rest;
         suites.append(&mut weak);
+        // Exchanges that have to be computed by the server come last; static RSA costs it nothing.
         suites.sort_by_key(|s| tls_suites::exchange(*s) != Exchange::Other);
         suites.truncate(100);
-        suites.extend([0xc013, 0xc014, 0xc02f, 0xc030, 0xc02b, 0xc02c, 0xcca8, 0xcca9, 0x0033, 0x0039, 0x009e, 0x009f]);
-        suites.sort_unstable();
-        suites.dedup();
+        let usual = [0xc013, 0xc014, 0xc02f, 0xc030, 0xc02b, 0xc02c, 0xcca8, 0xcca9];
+        suites.retain(|s| !usual.contains(s));
+        suites.extend(usual);
         Self::new(version, suites)
     }
 }
@@ -154,11 +171,17 @@ impl Offer {
 struct Probe<L> {
     line: L,
     setup: Setup,
+    /// The hello that is being asked, for another try.
+    hello: Vec<u8>,
+    again: bool,
+    /// Tries of this hello, and of all.
+    retries: u8,
+    all_retries: u8,
 }
 
 impl<L: Line> Probe<L> {
     fn new(setup: &Setup, line: L) -> Self {
-        Self { line, setup: setup.clone() }
+        Self { line, setup: setup.clone(), hello: Vec::new(), again: false, retries: 0, all_retries: 0 }
     }
 
     fn next(&mut self, reply: Option<Reply>, learned: &mut Learned) -> Step {
@@ -173,6 +196,10 @@ impl<L: Line> Probe<L> {
 impl<L: Line> Conversation for Probe<L> {
     fn step(&mut self, event: Event<'_>, learned: &mut Learned) -> Step {
         match event {
+            Event::Open if self.again => {
+                self.again = false;
+                Step::Send(self.hello.clone())
+            }
             Event::Open => {
                 let Some(offer) = self.line.hello() else { return Step::Done };
                 let hello = Hello {
@@ -185,12 +212,20 @@ impl<L: Line> Conversation for Probe<L> {
                     extras: offer.extras,
                     random: &self.setup.token_bytes(32),
                 };
-                Step::Send(hello.bytes())
+                self.hello = hello.bytes();
+                self.retries = 0;
+                Step::Send(self.hello.clone())
             }
             Event::Data(bytes) => match tls_reply::read(bytes) {
                 Reply::Partial => Step::Wait,
                 reply => self.next(Some(reply), learned),
             },
+            Event::Closed if self.retries < MOST_RETRIES && self.all_retries < MOST_RETRIES * 3 => {
+                self.retries += 1;
+                self.all_retries += 1;
+                self.again = true;
+                Step::Later
+            }
             Event::Closed => self.next(None, learned),
             Event::Silent | Event::NoTls => {
                 learned.untested(&self.line.name(), "no answer to a hello");
@@ -203,9 +238,10 @@ impl<L: Line> Conversation for Probe<L> {
 /// Suites of one version, by elimination.
 struct Suites {
     version: Version,
-    /// Not accepted yet; the half that is offered now, and the one after it.
+    /// Not accepted yet, of the portion that is offered now.
     now: Vec<u16>,
-    after: Vec<u16>,
+    /// Portions after it.
+    after: Vec<Vec<u16>>,
     accepted: Vec<u16>,
     hellos: usize,
     dh_bits: Option<u32>,
@@ -215,12 +251,21 @@ impl Suites {
     fn new(version: Version) -> Self {
         let (now, after) = match version {
             Version::Tls13 => (tls_suites::modern(), Vec::new()),
-            older => tls_suites::older(older < Version::Tls12),
+            older => {
+                let [first, rest @ ..] = tls_suites::older(older < Version::Tls12);
+                (first, rest.to_vec())
+            }
         };
         Self { version, now, after, accepted: Vec::new(), hellos: 0, dh_bits: None }
     }
 
     fn finish(&self, learned: &mut Learned) -> Next {
+        self.tell(learned);
+        Next::Done
+    }
+
+    /// What is known so far; told after each suite, so that an end in between loses nothing.
+    fn tell(&self, learned: &mut Learned) {
         let mut accepted = self.accepted.clone();
         accepted.sort_unstable();
         let names: Vec<String> = accepted.into_iter().map(tls_suites::name).collect();
@@ -232,15 +277,14 @@ impl Suites {
         if let Some(bits) = self.dh_bits {
             learned.set("tls.dh_bits", i64::from(bits));
         }
-        Next::Done
     }
 
-    /// The half is through: the next one, or the end.
+    /// The portion is through: the next one, or the end.
     fn refused(&mut self, learned: &mut Learned) -> Next {
         if self.after.is_empty() {
             return self.finish(learned);
         }
-        self.now = std::mem::take(&mut self.after);
+        self.now = self.after.remove(0);
         Next::Again
     }
 
@@ -262,6 +306,7 @@ impl Suites {
             self.dh_bits = Some(self.dh_bits.map_or(bits, |old| old.min(bits)));
         }
         self.accepted.push(hello.suite);
+        self.tell(learned);
         self.now.retain(|s| *s != hello.suite);
         if self.hellos >= MOST_HELLOS {
             learned
@@ -290,7 +335,8 @@ impl Line for Suites {
     fn answer(&mut self, reply: Option<Reply>, setup: &Setup, learned: &mut Learned) -> Next {
         match reply {
             Some(Reply::Hello(hello)) => self.accept(&hello, setup, learned),
-            // A connection that closes in the middle of what was waited for still said which suite it takes.
+            // Other suites would not change that.
+            Some(Reply::Alert(PROTOCOL_VERSION)) if self.accepted.is_empty() => self.finish(learned),
             None | Some(Reply::Alert(_) | Reply::Foreign | Reply::Partial) => self.refused(learned),
         }
     }
@@ -326,7 +372,7 @@ impl Line for Groups {
         self.hellos += 1;
         let left: Vec<u16> = groups().into_iter().filter(|g| !self.accepted.contains(g)).collect();
         let mut offer = if self.older {
-            let (_, rest) = tls_suites::older(false);
+            let [_, _, rest, _] = tls_suites::older(false);
             let mut elliptic: Vec<u16> =
                 rest.into_iter().filter(|s| tls_suites::exchange(*s) == Exchange::EllipticEphemeral).collect();
             elliptic.truncate(60);
@@ -449,7 +495,8 @@ impl Line for Fallback {
         let version = match self.stage {
             // The highest version of the server: is there one above 1.2?
             0 => return Some(Offer::usual(Version::Tls13)),
-            3 => return Some(Offer::usual(Version::Tls12)),
+            3 | 4 => return Some(Offer::usual(Version::Tls12)),
+            5 => return Some(Offer::usual(Version::Tls11)),
             1 => Version::Tls12,
             _ => Version::Tls11,
         };
@@ -460,30 +507,29 @@ impl Line for Fallback {
 
     fn answer(&mut self, reply: Option<Reply>, _: &Setup, learned: &mut Learned) -> Next {
         let accepted = |v: Version| matches!(&reply, Some(Reply::Hello(h)) if h.version == v.number());
-        match (self.stage, &reply) {
-            (0, _) => {
-                self.stage = if accepted(Version::Tls13) { 1 } else { 2 };
-                Next::Again
-            }
-            (_, Some(Reply::Alert(INAPPROPRIATE_FALLBACK))) => {
-                learned.set("tls.fallback_scsv", true);
-                Next::Done
-            }
-            (1, _) if accepted(Version::Tls12) => {
-                learned.set("tls.fallback_scsv", false);
-                Next::Done
-            }
-            (2, _) if accepted(Version::Tls11) => {
-                // It speaks 1.1; whether it also speaks 1.2 decides what that means.
-                self.stage = 3;
-                Next::Again
-            }
-            (3, _) if accepted(Version::Tls12) => {
-                learned.set("tls.fallback_scsv", false);
-                Next::Done
-            }
+        let alert = matches!(&reply, Some(Reply::Alert(INAPPROPRIATE_FALLBACK)));
+        let (next, verdict) = match self.stage {
+            0 => (if accepted(Version::Tls13) { 1 } else { 2 }, None),
+            1 | 2 if alert => (0, Some(true)),
+            1 if accepted(Version::Tls12) => (0, Some(false)),
+            // It speaks 1.1 in spite of the signal; whether it also speaks 1.2 decides what that means.
+            2 if accepted(Version::Tls11) => (3, None),
+            3 if accepted(Version::Tls12) => (0, Some(false)),
+            // Refused without the alert, as servers do that close at once: with the signal, or anyhow?
+            1 => (4, None),
+            2 => (5, None),
+            4 if accepted(Version::Tls12) => (0, Some(true)),
+            5 if accepted(Version::Tls11) => (0, Some(true)),
             _ => {
                 learned.untested("tls.fallback_scsv", "it has no lower version to fall back to");
+                return Next::Done;
+            }
+        };
+        self.stage = next;
+        match verdict {
+            None => Next::Again,
+            Some(honoured) => {
+                learned.set("tls.fallback_scsv", honoured);
                 Next::Done
             }
         }

@@ -1,4 +1,4 @@
-//! Cipher suites by number: names from IANA's list as tls-parser carries it, and the two halves in which they are
+//! Cipher suites by number: names from IANA's list as tls-parser carries it, and the portions in which they are
 //! offered, so that a weak one is never hidden behind a bound on connections.
 
 use tls_parser::{CIPHERS, TlsCipherEnc, TlsCipherEncMode, TlsCipherKx, TlsCipherMac, TlsCipherSuite};
@@ -41,9 +41,9 @@ pub(super) fn modern() -> Vec<u16> {
     all
 }
 
-/// Suites of older versions: those that ought not to be there, then the rest. Within a half the finite exchanges come
-/// first, because the size of their group is to be seen.
-pub(super) fn older(before_tls12: bool) -> (Vec<u16>, Vec<u16>) {
+/// Suites of older versions in four portions: those that ought not to be there and the rest, each without and with finite
+/// Diffie-Hellman. Finite exchanges are offered alone, because some servers choose one and then fail for want of a group.
+pub(super) fn older(before_tls12: bool) -> [Vec<u16>; 4] {
     let unusable = |s: &TlsCipherSuite| {
         SIGNALS.contains(&s.id.0)
             || s.id.0 == 0
@@ -55,9 +55,13 @@ pub(super) fn older(before_tls12: bool) -> (Vec<u16>, Vec<u16>) {
             || (before_tls12 && only_tls12(s))
     };
     let mut all: Vec<&TlsCipherSuite> = CIPHERS.values().filter(|s| !unusable(s)).collect();
-    all.sort_by_key(|s| (exchange(s.id.0) != Exchange::FiniteEphemeral, s.id.0));
-    let (weak, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(|s| weak(s));
-    (weak.iter().map(|s| s.id.0).collect(), rest.iter().map(|s| s.id.0).collect())
+    all.sort_by_key(|s| s.id.0);
+    let portion = |is_weak: bool, finite: bool| {
+        let fits =
+            |s: &&&TlsCipherSuite| weak(s) == is_weak && (exchange(s.id.0) == Exchange::FiniteEphemeral) == finite;
+        all.iter().filter(fits).map(|s| s.id.0).collect()
+    };
+    [portion(true, false), portion(true, true), portion(false, false), portion(false, true)]
 }
 
 fn only_tls12(s: &TlsCipherSuite) -> bool {

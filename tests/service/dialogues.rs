@@ -214,8 +214,8 @@ fn play(conversation: &mut dyn Conversation, events: &[Peer]) -> (String, Learne
             Step::Alpn(protocol) => {
                 let _ = writeln!(log, "* tls with {protocol}");
             }
-            Step::Reconnect => {
-                log.push_str("* reconnect\n");
+            Step::Reconnect | Step::Later => {
+                log.push_str(if step == Step::Later { "* later\n" } else { "* reconnect\n" });
                 input.clear();
                 closed = false;
                 step = conversation.step(Event::Open, &mut learned);

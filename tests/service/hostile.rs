@@ -13,6 +13,7 @@ use palisade::inventory::asset::Provider;
 use palisade::lang::job::Protocol;
 use palisade::plan::plan::Plan;
 use palisade::scan::LiveExclusions;
+use palisade::scan::admission::{Admission, Admitted};
 use palisade::scan::observation::{HostObservation, HostState, PortObservation, PortState, ProbeKind, Reason};
 use palisade::service::driver::{TalkInput, TalkOutcome, talk};
 use palisade::service::evidence::ServiceEvidence;
@@ -195,6 +196,26 @@ fn hostile_peers_are_survived() {
         assert_eq!((entry.warrant, entry.probe), (0, ProbeKind::Talk));
         assert!(ports.contains(&entry.port));
     }
+}
+
+#[test]
+fn the_gate_holds_for_conversations_too() {
+    let plan = plan();
+    let excluded = {
+        let mut plan = plan.clone();
+        plan.exclusions = ["127.0.0.0/8".parse().unwrap()].into_iter().collect();
+        plan
+    };
+    let none = LiveExclusions::default();
+    let mut door = Admission::new(&excluded, None, &none);
+    assert_eq!(door.ask(0, 22, Duration::ZERO, now()), Admitted::Refused("excluded"));
+    assert_eq!(door.ask(7, 22, Duration::ZERO, now()), Admitted::Refused("no warrant"));
+    let mut door = Admission::new(&plan, None, &none);
+    let later = plan.targets[0].warrant().expires;
+    assert_eq!(door.ask(0, 22, Duration::ZERO, later), Admitted::Refused("its warrant has expired"));
+    assert_eq!(door.ask(0, 22, Duration::ZERO, now()), Admitted::Go("127.0.0.1:22".parse().unwrap()));
+    let (ledger, refused) = door.into_ledger();
+    assert_eq!((ledger.total(), refused), (1, 1));
 }
 
 #[test]

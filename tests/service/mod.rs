@@ -1,4 +1,6 @@
 //! Conversations: golden dialogues, damaged ones, hostile servers, and real ones.
 
 mod dialogues;
+mod evidence;
 mod hostile;
+mod real;
