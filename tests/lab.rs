@@ -221,6 +221,7 @@ profile "six ports" {
   udp        = none
   ping       = [tcp(22)]
   dead_hosts = scan
+  checks     = []
   rate       = 5000/s
   per_host   = 1000/s
   retries    = 2

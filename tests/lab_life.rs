@@ -53,6 +53,7 @@ profile "slow" {
   udp        = none
   ping       = []
   dead_hosts = scan
+  checks     = []
   rate       = RATE/s
   retries    = 1
 }

@@ -43,13 +43,20 @@ fn against_end(part: &Part<'_>) -> Ordering {
     }
 }
 
+/// Words in their order, those of before a release first: `rc1` is below `p1`. A single letter is one of a series, as in
+/// `1.1.1b`.
+fn words(x: &str, y: &str) -> Ordering {
+    let released = |w: &str| w.len() == 1 || !is_before_release(w);
+    released(x).cmp(&released(y)).then_with(|| x.to_ascii_lowercase().cmp(&y.to_ascii_lowercase()))
+}
+
 /// Compares two versions: numbers as numbers, letters as words, whatever stands between them.
 pub fn compare(a: &str, b: &str) -> Ordering {
     let (a, b) = (parts(a.trim_start_matches(['v', 'V'])), parts(b.trim_start_matches(['v', 'V'])));
     for i in 0..a.len().max(b.len()) {
         let order = match (a.get(i), b.get(i)) {
             (Some(Part::Number(x)), Some(Part::Number(y))) => x.len().cmp(&y.len()).then_with(|| x.cmp(y)),
-            (Some(Part::Word(x)), Some(Part::Word(y))) => x.to_ascii_lowercase().cmp(&y.to_ascii_lowercase()),
+            (Some(Part::Word(x)), Some(Part::Word(y))) => words(x, y),
             (Some(Part::Number(_)), Some(Part::Word(w))) if is_before_release(w) => Ordering::Greater,
             (Some(Part::Word(w)), Some(Part::Number(_))) if is_before_release(w) => Ordering::Less,
             (Some(Part::Number(_)), Some(Part::Word(_))) => Ordering::Greater,

@@ -4,6 +4,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
@@ -39,7 +40,10 @@ pub(super) async fn make(database: &Path) -> Result<bool, sqlx::Error> {
 
 fn beside(database: &Path) -> PathBuf {
     let name = database.file_name().unwrap_or_default().to_string_lossy();
-    database.with_file_name(format!(".{name}.{}.new", std::process::id()))
+    // Two threads of one process may make the same store.
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    database.with_file_name(format!(".{name}.{}.{number}.new", std::process::id()))
 }
 
 /// Begins to sync a new database and its folder.

@@ -182,6 +182,9 @@ pub struct RunRecord {
     pub seed: u64,
 }
 
+/// A snapshot file that a thread writes.
+type Saving = JoinHandle<Result<(), StoreError>>;
+
 /// An open store.
 pub struct Store {
     folder: PathBuf,
@@ -189,7 +192,7 @@ pub struct Store {
     runtime: Runtime,
     connection: SqliteConnection,
     /// A snapshot file that is being written.
-    ahead: Option<(Arc<str>, JoinHandle<Result<(), StoreError>>)>,
+    ahead: Option<(Arc<str>, Saving)>,
     /// A new database whose first sync is under way.
     syncing: Option<fresh::Syncing>,
 }
