@@ -169,9 +169,14 @@ fn may_be_wild(b: u8) -> bool {
     (b < b' ' && b != b'\n' && b != b'\t') || b == 0x7f || b == 0xc2
 }
 
+/// Whole pieces without an early end are told sixteen bytes at a time.
+fn any_wild(bytes: &[u8]) -> bool {
+    bytes.chunks(1_024).any(|piece| piece.iter().fold(false, |found, b| found | may_be_wild(*b)))
+}
+
 /// A text without control characters other than line ends and tabulators.
 fn tame(text: &str) -> Cow<'_, str> {
-    if !text.bytes().any(may_be_wild) {
+    if !any_wild(text.as_bytes()) {
         return text.into();
     }
     let wild = |c: char| c.is_control() && c != '\n' && c != '\t';
@@ -188,7 +193,7 @@ struct Tame<W> {
 impl<W: Write> Write for Tame<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         // Without a doubtful byte nothing has to be decoded.
-        if self.cut.is_empty() && !bytes.iter().any(|b| may_be_wild(*b)) {
+        if self.cut.is_empty() && !any_wild(bytes) {
             self.to.write_all(bytes)?;
             return Ok(bytes.len());
         }

@@ -242,7 +242,7 @@ fn merge(first: &mut Asset, second: Asset, behind: bool, notices: &mut Vec<Build
 }
 
 /// Assets from which on columns are built by several threads; below it, starting one costs more than it saves.
-const ASSETS_FOR_THREADS: usize = 8_192;
+pub(super) const ASSETS_FOR_THREADS: usize = 8_192;
 /// Threads at most: each passes over all assets, and memory is the limit soon.
 const THREADS: usize = 4;
 
