@@ -6,6 +6,7 @@
 //! which saves a scan of one port half of its time on a slow disk.
 
 pub mod atomic;
+mod check;
 pub mod evidence;
 pub mod findings;
 mod fresh;
@@ -15,7 +16,6 @@ mod mapped;
 pub mod run_folder;
 
 use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -37,8 +37,6 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004-history.sql"),
     include_str!("migrations/0005-findings.sql"),
 ];
-/// A database up to this size is checked wholly when it is opened.
-const CHECKED_WHOLLY_BYTES: u64 = 16 << 20;
 /// Pages of the write-ahead log before a commit folds it into the database; closing does so anyway, and may do it while
 /// results are printed.
 const LOG_PAGES: &str = "16384";
@@ -207,7 +205,7 @@ impl Store {
         };
         fs::create_dir_all(folder.join("snapshots")).map_err(failed(folder))?;
         let database = folder.join("palisade.db");
-        refuse_foreign(&database)?;
+        check::refuse_foreign(&database, MIGRATIONS.len())?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed(folder))?;
         let options = SqliteConnectOptions::new()
             .filename(&database)
@@ -222,7 +220,7 @@ impl Store {
             // What a new store needs is synced with the first change that counts.
             let options = if new { options.synchronous(SqliteSynchronous::Off) } else { options };
             let mut connection = SqliteConnection::connect_with(&options).await?;
-            for check in checks(&database) {
+            for check in check::before_use(&database) {
                 let found: String = sqlx::query_scalar(*check).fetch_one(&mut connection).await?;
                 if found != "ok" {
                     return Err(sqlx::Error::Protocol(found));
@@ -230,7 +228,7 @@ impl Store {
             }
             Ok((connection, new))
         });
-        let (connection, new) = connection.map_err(|e| unusable(&database, e))?;
+        let (connection, new) = connection.map_err(|e| check::unusable(&database, e))?;
         let syncing = new.then(|| fresh::sync(&database)).transpose().map_err(failed(&database))?;
         let mut store = Self { folder: folder.to_owned(), database, runtime, connection, ahead: None, syncing };
         store.migrate()?;
@@ -610,31 +608,6 @@ fn write_snapshot(path: &Path, snapshot: &Snapshot) -> Result<(), StoreError> {
     written.map_err(|source| StoreError::Folder { path: path.to_owned(), source })
 }
 
-/// How a database is checked before it is used: a small one wholly, a large one in the tables that every command needs.
-/// The results of old runs are checked when they are read; reading them all would cost each command a second for 1 GB.
-fn checks(database: &Path) -> &'static [&'static str] {
-    const WHOLE: &[&str] = &["PRAGMA quick_check(1)"];
-    const SMALL_TABLES: &[&str] =
-        &["PRAGMA quick_check(runs)", "PRAGMA quick_check(run_history)", "PRAGMA quick_check(snapshots)"];
-    match fs::metadata(database) {
-        Ok(facts) if facts.len() > CHECKED_WHOLLY_BYTES => SMALL_TABLES,
-        _ => WHOLE,
-    }
-}
-
-/// What the database's first answer means: corruption and foreign files are damage, anything else is told as it is.
-fn unusable(database: &Path, error: sqlx::Error) -> StoreError {
-    let path = database.to_owned();
-    let code = error.as_database_error().and_then(|e| e.code()).and_then(|c| c.parse::<u32>().ok());
-    // The low byte is the primary code: 11 is SQLITE_CORRUPT, 26 SQLITE_NOTADB.
-    let corrupt = matches!(code.map(|c| c & 0xff), Some(11 | 26)) || matches!(error, sqlx::Error::Protocol(_));
-    if corrupt {
-        StoreError::Damaged { path, why: error.to_string() }
-    } else {
-        StoreError::Query { path, source: error }
-    }
-}
-
 /// One step in a run's life, with its history; false where the run is no longer where the step begins.
 async fn step(
     transaction: &mut SqliteConnection,
@@ -676,27 +649,4 @@ pub struct RunEnd<'a> {
     pub judged: Option<findings::JudgedEnd<'a>>,
     /// Why the run ended.
     pub why: &'a str,
-}
-
-/// A file that is there and is no SQLite database, or one of a newer version, is refused before anything touches it.
-fn refuse_foreign(database: &Path) -> Result<(), StoreError> {
-    let Ok(file) = fs::File::open(database) else { return Ok(()) };
-    let mut head = Vec::new();
-    if let Err(source) = file.take(100).read_to_end(&mut head) {
-        return Err(StoreError::Folder { path: database.to_owned(), source });
-    }
-    if head.is_empty() {
-        return Ok(());
-    }
-    // The database's header has 100 bytes; the user version stands at byte 60, big-endian.
-    let version: Option<[u8; 4]> = head.get(60..64).and_then(|v| v.try_into().ok());
-    match version.map(i32::from_be_bytes) {
-        Some(found) if head.starts_with(b"SQLite format 3\0") && head.len() == 100 => {
-            if usize::try_from(found).is_ok_and(|n| n <= MIGRATIONS.len()) {
-                return Ok(());
-            }
-            Err(StoreError::Newer { path: database.to_owned(), found: found.into(), known: MIGRATIONS.len() })
-        }
-        _ => Err(StoreError::Damaged { path: database.to_owned(), why: "it is no SQLite database".into() }),
-    }
 }
