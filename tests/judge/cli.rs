@@ -49,7 +49,8 @@ impl Server {
                 if greeting.is_empty() {
                     let mut request = [0; 2048];
                     if stream.read(&mut request).is_ok_and(|n| request[..n].starts_with(b"GET ")) {
-                        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nServer: story\r\nContent-Length: 0\r\n\r\n");
+                        let _ =
+                            stream.write_all(b"HTTP/1.1 404 Not Found\r\nServer: story\r\nContent-Length: 0\r\n\r\n");
                     }
                 } else {
                     let _ = stream.write_all(greeting.as_bytes());
@@ -106,7 +107,7 @@ fn findings_live_over_runs_and_can_be_judged_again() {
     let login = Server::new(18022, "SSH-2.0-story\r\n");
     let (code, second) = run(&folder.0, &["--fail-on", "none"]);
     assert_eq!(code, 0);
-    assert_eq!(found(&second), ["EX-01 18022 new", "EX-15 18022 new"]);
+    assert_eq!(found(&second), ["EX-01 18022 new", "SSH-01 18022 new", "EX-15 18022 new"]);
     let (code, _) = run(&folder.0, &["--fail-on", "4"]);
     assert_eq!(code, 1);
 
@@ -116,7 +117,7 @@ fn findings_live_over_runs_and_can_be_judged_again() {
     let gone = fourth["judgement"]["gone"].as_array().unwrap();
     let fixed: Vec<&str> =
         gone.iter().filter(|g| g["kind"] != "information").map(|g| g["why"].as_str().unwrap()).collect();
-    assert_eq!(fixed, ["the port is not open"]);
+    assert_eq!(fixed, ["the port is not open"; 2]);
 
     let (_, open) = call(&folder.0, &["findings"]);
     assert_eq!(open["findings"], serde_json::json!([]), "fixed ones are not open");

@@ -39,10 +39,12 @@ fn findings_come_in_order_and_only_for_hosts_that_are_ours() {
     let judged = run(&world(), &all(), 1);
     let shown: Vec<String> = shown(&judged).into_iter().filter(|l| !l.contains(" IG-")).collect();
     insta::assert_snapshot!(shown.join("\n"), @r"
+    i-1 22/tcp SSH-01 3: ssh, known by its behaviour
     i-1 22/tcp SSH-03 2: key exchanges offered: rsa1024-sha1
     i-1 443/tcp TLS-03 3: versions accepted: TLS 1.0
     i-1 443/tcp WEB-05 1: answer 200 without the header
     i-2 6379/tcp DB-07 5: PING was answered with +PONG
+    i-4 22/tcp SSH-01 3: ssh, known by its behaviour
     ");
     assert_eq!(judged.unattributed.iter().map(|a| &**a).collect::<Vec<_>>(), ["i-3"]);
     assert!(judged.whole);

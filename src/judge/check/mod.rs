@@ -4,11 +4,20 @@
 mod registry;
 mod subject;
 
+mod cluster;
 mod database;
+mod datagram;
+mod device;
+mod files;
 mod fingerprint;
 mod information;
+mod mail;
+mod messaging;
+mod names;
+mod remote;
 mod ssh;
 mod tls;
+mod web;
 
 use jiff::Timestamp;
 

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::{Answer, Check, CheckInfo, Kind, Scope, Subject, Verdict};
-use super::{database, fingerprint, information, ssh, tls};
+use super::{
+    cluster, database, datagram, device, files, fingerprint, information, mail, messaging, names, remote, ssh, tls, web,
+};
 use crate::lang::job::Consent;
 use crate::service::evidence::Ask;
 
@@ -83,11 +85,20 @@ impl Row {
 
 /// (family, its rows). A family is a file of this folder.
 const FAMILIES: &[(&str, &[Row])] = &[
+    ("cluster", cluster::CHECKS),
     ("database", database::CHECKS),
+    ("datagram", datagram::CHECKS),
+    ("device", device::CHECKS),
+    ("files", files::CHECKS),
     ("fingerprint", fingerprint::CHECKS),
     ("information", information::CHECKS),
+    ("mail", mail::CHECKS),
+    ("messaging", messaging::CHECKS),
+    ("names", names::CHECKS),
+    ("remote", remote::CHECKS),
     ("ssh", ssh::CHECKS),
     ("tls", tls::CHECKS),
+    ("web", web::CHECKS),
 ];
 
 /// All rows with their family.

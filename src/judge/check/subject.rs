@@ -39,6 +39,44 @@ impl<'a> Subject<'a> {
         if tls || service.facts.any_under("tls.") { Ok(service) } else { Err(Verdict::NotApplicable) }
     }
 
+    /// The service, where it was recognised as one of these and is not inside TLS.
+    pub fn speaks_clear(&self, names: &[&str]) -> Result<&'a ServiceEvidence, Verdict> {
+        let service = self.speaks(names)?;
+        let tls = service.service.as_ref().is_some_and(|s| s.tls);
+        if tls { Err(Verdict::NotApplicable) } else { Ok(service) }
+    }
+
+    /// What the service was recognised as and by what, with the version where it named one.
+    pub fn known_by(&self) -> Result<String, Verdict> {
+        let known = self.on_service()?.service.as_ref().ok_or(Verdict::NotApplicable)?;
+        let facts = self.facts()?;
+        let version = known.version.as_deref().or_else(|| facts.text(&format!("{}.version", known.name)));
+        let named = [known.product.as_deref(), version].into_iter().flatten().collect::<Vec<_>>().join(" ");
+        let named = if named.is_empty() { named } else { format!(", {named}") };
+        Ok(format!("{}, known by {}{named}", known.name, known.how))
+    }
+
+    /// Found where the service was recognised as one of these: that it can be reached is the finding.
+    pub fn reached(&self, names: &[&str]) -> Answer {
+        self.speaks(names)?;
+        Ok(Verdict::found(self.known_by()?))
+    }
+
+    /// Found where the service does for strangers what needs a login elsewhere: `<name>.auth_required` is false.
+    pub fn lets_in(&self, name: &str) -> Answer {
+        self.speaks(&[name])?;
+        let required = self.bool(&format!("{name}.auth_required"))?;
+        let known = self.known_by()?;
+        Ok(Verdict::when(!required, || format!("{known}; no login was asked for")))
+    }
+
+    /// Our question and its answer in bytes, as an end of evidence; empty where they were not counted.
+    pub fn ratio(&self) -> Result<String, Verdict> {
+        let facts = self.facts()?;
+        let pair = facts.int("udp.reply_bytes").zip(facts.int("udp.request_bytes"));
+        Ok(pair.map(|(back, sent)| format!("; {back} bytes in answer to {sent}")).unwrap_or_default())
+    }
+
     /// The facts that the check is about: the service's, else the host's.
     fn facts(&self) -> Result<&'a Facts, Verdict> {
         match (self.service, self.host) {

@@ -1,0 +1,86 @@
+//! Name servers.
+
+use super::{Answer, Kind, Row, Subject, Verdict};
+use crate::lang::job::Protocol;
+
+pub(super) const CHECKS: &[Row] = &[
+    Row {
+        id: "DNS-01",
+        title: "The name server resolves any name for strangers",
+        severity: 3,
+        kind: Kind::Confirmed,
+        references: &["RFC 5358"],
+        threat: "An open resolver takes part in attacks: small questions with a forged sender bring large answers to \
+            third parties.",
+        impact: "Attacks on others at the cost of the own line, and a better chance to poison the cache.",
+        solution: "Answer recursive questions from own networks only.",
+        control: "A server that refuses the question, or answers for its own zones only, is not reported.",
+        judge: recursion,
+        ..Row::BASE
+    },
+    Row {
+        id: "DNS-02",
+        title: "The name server gives away whole zones",
+        severity: 3,
+        kind: Kind::Confirmed,
+        references: &["RFC 5936", "CVE-1999-0532"],
+        threat: "A zone transfer lists every name of the zone at once.",
+        impact: "Inner names, test systems and forgotten hosts are found without a guess.",
+        solution: "Allow transfers to the own secondary servers only, with TSIG.",
+        control: "A server that refuses the transfer is not reported; nothing is read beyond the first records.",
+        judge: transfer,
+        ..Row::BASE
+    },
+    Row {
+        id: "DNS-03",
+        title: "The name server gives large answers to small questions",
+        severity: 3,
+        kind: Kind::Confirmed,
+        references: &["RFC 8482"],
+        threat: "Questions with a forged sender bring answers many times their size to third parties.",
+        impact: "The host takes part in attacks on others, at the cost of its own line.",
+        solution: "Limit the rate of answers, answer ANY with little (RFC 8482), and keep UDP answers below 1232 bytes.",
+        control: "Our own question and its answer are compared in bytes; less than ten times the size is not reported.",
+        judge: large_answers,
+        ..Row::BASE
+    },
+    Row {
+        id: "DNS-04",
+        title: "The name server shows its version",
+        severity: 1,
+        references: &["RFC 4892"],
+        threat: "The version tells which flaws are worth trying.",
+        impact: "None by itself; it helps somebody who prepares an attack.",
+        solution: "Set another text or none for version.bind.",
+        judge: dns_version,
+        ..Row::BASE
+    },
+];
+
+/// Bytes of answer for one byte of question from which on it is worth somebody's while.
+const LARGE: i64 = 10;
+
+fn recursion(subject: &Subject<'_>) -> Answer {
+    subject.speaks(&["dns"])?;
+    Ok(Verdict::when(subject.bool("dns.recursion")?, || "a name of another zone was resolved".into()))
+}
+
+fn transfer(subject: &Subject<'_>) -> Answer {
+    subject.speaks(&["dns"])?;
+    Ok(Verdict::when(subject.bool("dns.transfer")?, || "AXFR was answered with the zone".into()))
+}
+
+fn large_answers(subject: &Subject<'_>) -> Answer {
+    if subject.speaks(&["dns"])?.protocol != Protocol::Udp {
+        return Err(Verdict::NotApplicable);
+    }
+    let (asked, answered) = (subject.int("udp.request_bytes")?, subject.int("udp.reply_bytes")?);
+    let large = asked > 0 && answered >= asked.saturating_mul(LARGE);
+    Ok(Verdict::when(large, || format!("{answered} bytes in answer to {asked}")))
+}
+
+fn dns_version(subject: &Subject<'_>) -> Answer {
+    subject.speaks(&["dns"])?;
+    let version = subject.text("dns.version")?;
+    Ok(Verdict::when(!version.is_empty(), || format!("version.bind is {version}")))
+}
