@@ -3,9 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread::JoinHandle;
 
 use crate::cli::TempDir;
 use crate::lab::{Lab, sent};
@@ -66,6 +68,28 @@ scan "life" {
 }
 "#;
 
+/// A running process whose output is read all the time: one that waits for a reader would never end.
+struct Running {
+    child: Child,
+    out: JoinHandle<Vec<u8>>,
+    err: JoinHandle<Vec<u8>>,
+}
+
+fn drain(mut from: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut all = Vec::new();
+        from.read_to_end(&mut all).unwrap();
+        all
+    })
+}
+
+impl Running {
+    fn finish(mut self) -> Output {
+        let status = self.child.wait().unwrap();
+        Output { status, stdout: self.out.join().unwrap(), stderr: self.err.join().unwrap() }
+    }
+}
+
 /// A workspace beside a lab with listeners.
 struct Site {
     lab: Lab,
@@ -88,8 +112,10 @@ impl Site {
         command
     }
 
-    fn start(&self, args: &[&str]) -> Child {
-        self.palisade(args).spawn().unwrap()
+    fn start(&self, args: &[&str]) -> Running {
+        let mut child = self.palisade(args).spawn().unwrap();
+        let (out, err) = (drain(child.stdout.take().unwrap()), drain(child.stderr.take().unwrap()));
+        Running { child, out, err }
     }
 
     /// Frames that have left the scanner's interface.
@@ -101,10 +127,10 @@ impl Site {
     }
 
     /// Waits until so many more frames have left; false where the process ended before.
-    fn after(&self, frames: u64, process: &mut Child) -> bool {
+    fn after(&self, frames: u64, process: &mut Running) -> bool {
         let until = self.left() + frames;
         while self.left() < until {
-            if process.try_wait().unwrap().is_some() {
+            if process.child.try_wait().unwrap().is_some() {
                 return false;
             }
             std::thread::yield_now();
@@ -147,11 +173,11 @@ fn killed_at_twenty_moments_and_resumed_it_finds_what_an_uninterrupted_scan_find
         dice ^= dice >> 7;
         dice ^= dice << 17;
         if kills == KILLS || !site.after(20 + dice % 300, &mut process) {
-            break process.wait_with_output().unwrap();
+            break process.finish();
         }
         // `ip netns exec` has become the scanner itself, so this is the scanner's own process.
-        process.kill().unwrap();
-        process.wait().unwrap();
+        process.child.kill().unwrap();
+        process.finish();
         kills += 1;
         process = site.start(&["scans", "resume", "latest", "--format", "json", "--mode", "raw"]);
     };
@@ -187,7 +213,7 @@ fn paused_scans_go_on_and_exclusions_stay() {
     let paused = site.palisade(&["scans", "pause", "latest"]).output().unwrap();
     assert_eq!(paused.status.code(), Some(0), "{}", String::from_utf8_lossy(&paused.stderr));
     assert!(String::from_utf8_lossy(&paused.stderr).contains("is paused"));
-    let first = process.wait_with_output().unwrap();
+    let first = process.finish();
     assert_eq!(first.status.code(), Some(3));
     let resumed = site.palisade(&["scans", "resume", "latest", "--format", "json"]).output().unwrap();
     assert_eq!(resumed.status.code(), Some(0), "{}", String::from_utf8_lossy(&resumed.stderr));
@@ -211,3 +237,47 @@ fn paused_scans_go_on_and_exclusions_stay() {
     assert!(packets.values().all(|n| *n <= 2));
     assert_eq!(results["ledger"]["total"].as_u64().unwrap(), packets.values().map(|n| u64::from(*n)).sum::<u64>());
 }
+
+#[test]
+fn an_interface_that_goes_keeps_what_was_known() {
+    let Some((site, _listeners)) = Site::build("gone", 400) else {
+        println!("skipped: lab_life::interface needs root, ip and tcpdump");
+        return;
+    };
+    let mut run = site.start(&["run", "life", "--offline", "--format", "json", "--mode", "raw", "--seed", "7"]);
+    assert!(site.after(300, &mut run), "the scan ended before its interface went");
+    assert!(Command::new("ip").args(["-n", &site.lab.scanner, "link", "del", "s0"]).status().unwrap().success());
+    let output = run.finish();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{told}");
+    let results: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(!results["errors"].as_array().unwrap().is_empty(), "{results}");
+    let found = found(&output.stdout);
+    assert!(!found.is_empty() && found.is_subset(&truth()), "{found:?}");
+    assert!(results["coverage"]["done"].as_u64() < results["coverage"]["planned"].as_u64());
+}
+
+#[test]
+fn a_target_without_a_route_is_said_and_the_others_are_scanned() {
+    let Some((site, _listeners)) = Site::build("route", 5_000) else {
+        println!("skipped: lab_life::route needs root, ip and tcpdump");
+        return;
+    };
+    let inventory = inventory().replacen("\"items\":[", &format!("\"items\":[{},", STRANDED), 1);
+    fs::write(site.folder.0.join("inventory.json"), inventory).unwrap();
+    let output = site.start(&["run", "life", "--offline", "--format", "json", "--mode", "raw", "--seed", "7"]).finish();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let results: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {told}"));
+    assert_eq!(found(&output.stdout), truth(), "{told}");
+    let left: Vec<&str> =
+        results["not_scanned"].as_array().unwrap().iter().map(|n| n["reason"].as_str().unwrap()).collect();
+    assert_eq!(left, ["no route"], "{told}");
+}
+
+/// A machine at an address that no route of the laboratory leads to.
+const STRANDED: &str = r#"{"id":"9999999","name":"stranded","status":"RUNNING",
+    "zone":"https://www.googleapis.com/compute/v1/projects/lab/zones/us-central1-a",
+    "selfLink":"https://www.googleapis.com/compute/v1/projects/lab/zones/us-central1-a/instances/stranded",
+    "machineType":"zones/us-central1-a/machineTypes/e2-small",
+    "networkInterfaces":[{"name":"nic0","networkIP":"10.0.0.99","network":"global/networks/default",
+    "accessConfigs":[{"natIP":"203.0.113.9"}]}]}"#;
