@@ -4,6 +4,7 @@
 //! 1. `src/service/<name>.rs`: `pub const SERVICE: Service = Service { … }`, a `recognise` function over what was heard,
 //!    and a [`Conversation`] that asks what a polite client would ask. No socket, no clock, no randomness of its own:
 //!    [`Setup`] has what it needs. `redis.rs` (the client speaks first) and `ssh.rs` (the server does) are models.
+//!    Where questions and answers take turns, `turns.rs` holds the dialogue and `memcached.rs` is the model.
 //! 2. A `pub mod` line in `service/mod.rs` and a line in [`SERVICES`] below.
 //! 3. The facts it sets, in `service/catalogue.rs`.
 //! 4. `tests/service/dialogues/<name>.txt`: recorded dialogues, text in and text out. Write the `service`, `<` and `.`
@@ -20,20 +21,72 @@ use jiff::Timestamp;
 
 use super::conversation::Conversation;
 use super::evidence::Ask;
-use super::{ftp, http, imap, pop3, redis, smtp, ssh, telnet, tls};
+use super::{
+    ajp, amqp, cassandra, discovery, dns, epmd, ftp, http, http_inner, ike, imap, ipmi, jdwp, kafka, ldap, memcached,
+    mongodb, mqtt, mssql, mysql, nats, netbios, ntp, pop3, postgresql, rdp, redis, rmi, rpc, rsync, sip, smb, smtp,
+    snmp, ssh, stun, telnet, tls, vnc, x11, zookeeper,
+};
 use crate::lang::job::{Consent, Protocol};
 
 /// All services.
 pub const SERVICES: &[&Service] = &[
+    &ajp::SERVICE,
+    &amqp::SERVICE,
+    &cassandra::SERVICE,
+    &discovery::SSDP,
+    &discovery::MDNS,
+    &discovery::COAP,
+    &dns::SERVICE,
+    &dns::DATAGRAMS,
+    &epmd::SERVICE,
     &ftp::SERVICE,
     &http::SERVICE,
+    &http_inner::ELASTICSEARCH,
+    &http_inner::COUCHDB,
+    &http_inner::CLICKHOUSE,
+    &http_inner::INFLUXDB,
+    &http_inner::ETCD,
+    &http_inner::DOCKER,
+    &http_inner::KUBERNETES,
+    &http_inner::KUBELET,
+    &http_inner::CONSUL,
+    &ike::SERVICE,
     &imap::SERVICE,
+    &ipmi::SERVICE,
+    &jdwp::SERVICE,
+    &kafka::SERVICE,
+    &ldap::SERVICE,
+    &ldap::DATAGRAMS,
+    &memcached::SERVICE,
+    &memcached::DATAGRAMS,
+    &mongodb::SERVICE,
+    &mqtt::SERVICE,
+    &mssql::SERVICE,
+    &mysql::SERVICE,
+    &nats::SERVICE,
+    &netbios::SERVICE,
+    &ntp::SERVICE,
     &pop3::SERVICE,
+    &postgresql::SERVICE,
+    &rdp::SERVICE,
     &redis::SERVICE,
+    &rmi::SERVICE,
+    &rpc::SERVICE,
+    &rpc::DATAGRAMS,
+    &rpc::NFS,
+    &rsync::SERVICE,
+    &sip::SERVICE,
+    &sip::DATAGRAMS,
+    &smb::SERVICE,
     &smtp::SERVICE,
+    &snmp::SERVICE,
     &ssh::SERVICE,
+    &stun::SERVICE,
     &telnet::SERVICE,
     &tls::SERVICE,
+    &vnc::SERVICE,
+    &x11::SERVICE,
+    &zookeeper::SERVICE,
 ];
 
 /// Who speaks first.
@@ -188,12 +241,14 @@ pub fn greets(transport: Protocol, port: u16) -> bool {
     SERVICES.iter().any(|s| s.transport == transport && s.first == First::Server && s.ports.contains(&port))
 }
 
-/// Services whose hello can be sent, in the order to try them: hinted, everywhere, the rest.
+/// Services whose hello can be sent, in the order to try them: hinted, everywhere, the rest. What HTTP carries is among
+/// them only where it is hinted.
 pub fn hellos(transport: Protocol, port: u16, tls: bool) -> Vec<&'static Service> {
     let mut found: Vec<&'static Service> = SERVICES
         .iter()
         .copied()
         .filter(|s| s.transport == transport && s.first == First::Client && (!tls || s.in_tls))
+        .filter(|s| s.ports.contains(&port) || !http_inner::carries(s.name))
         .collect();
     found.sort_by_key(|s| (!s.ports.contains(&port), !s.everywhere));
     found

@@ -1,5 +1,5 @@
 //! Golden dialogues, text in and text out. A file of `tests/service/dialogues/` holds several; each begins with
-//! `== title`, then settings (`service`, `beside NAME`, `starttls`, `port`, `name`, `tls`, `consent`, `ask`), then what the
+//! `== title`, then settings (`service`, `udp`, `beside NAME`, `starttls`, `port`, `name`, `tls`, `consent`, `ask`), then what the
 //! peer does, one event a line:
 //!
 //! ```text
@@ -15,11 +15,11 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use palisade::lang::job::Consent;
+use palisade::lang::job::{Consent, Protocol};
 use palisade::service::catalogue::{self, Type};
 use palisade::service::conversation::{Conversation, Event, Learned, Step};
 use palisade::service::evidence::{Ask, Fact};
-use palisade::service::services::{Heard, Likeness, SERVICES, Setup, service};
+use palisade::service::services::{Heard, Likeness, SERVICES, Service, Setup};
 
 /// What the peer does.
 #[derive(Debug, Clone, PartialEq)]
@@ -156,9 +156,17 @@ impl Case {
         }
     }
 
+    /// The row of the service; that of datagrams where the case says `udp`.
+    fn row(&self) -> &'static Service {
+        let name = self.setting("service").unwrap_or_else(|| panic!("{}: no `service`", self.title));
+        let transport = if self.setting("udp").is_some() { Protocol::Udp } else { Protocol::Tcp };
+        let row = SERVICES.iter().find(|s| s.name == name && s.transport == transport);
+        row.unwrap_or_else(|| panic!("{}: no service `{name}`", self.title))
+    }
+
     fn conversation(&self) -> Box<dyn Conversation> {
         let name = self.setting("service").unwrap_or_else(|| panic!("{}: no `service`", self.title));
-        let row = service(name).unwrap_or_else(|| panic!("{}: no service `{name}`", self.title));
+        let row = self.row();
         let setup = self.setup();
         if let Some(wanted) = self.setting("beside") {
             let found = (row.beside)(&setup).into_iter().find(|(n, _)| n == wanted);
@@ -172,8 +180,7 @@ impl Case {
 
     /// What the table says of the first bytes, where they are the first that are heard.
     fn recognised(&self) -> String {
-        let name = self.setting("service").unwrap_or_default();
-        let row = service(name).unwrap();
+        let row = self.row();
         if self.setting("beside").is_some() || self.setting("starttls").is_some() {
             return String::new();
         }
@@ -340,7 +347,9 @@ fn every_service_has_dialogues() {
         cases.extend(parse(&fs::read_to_string(path).unwrap()).1);
     }
     for row in SERVICES {
-        let own = cases.iter().filter(|c| c.setting("service") == Some(row.name)).count();
+        let udp = row.transport == Protocol::Udp;
+        let of_row = |c: &&Case| c.setting("service") == Some(row.name) && c.setting("udp").is_some() == udp;
+        let own = cases.iter().filter(of_row).count();
         assert!(own > 0, "no dialogue of {}", row.name);
         let first = (row.start)(&cases[0].setup()).step(Event::Open, &mut Learned::default());
         let hello = (row.hello)(&cases[0].setup());
