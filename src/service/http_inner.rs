@@ -8,6 +8,7 @@ use super::http_message::{self, Answer, Reading};
 use super::octets::{json, text};
 use super::services::{Dialogues, Heard, Likeness, Service, Setup};
 use super::turns::{self, Talk, Turn};
+use crate::lang::job::Consent;
 
 const ALL: &[&Service] =
     &[&ELASTICSEARCH, &COUCHDB, &CLICKHOUSE, &INFLUXDB, &ETCD, &DOCKER, &KUBERNETES, &KUBELET, &CONSUL];
@@ -223,11 +224,23 @@ fn couch(talk: &mut Talk<'_>) -> Turn {
     Turn::Again(get("/_all_dbs", talk.setup), |talk| open(talk, "couchdb", "["))
 }
 
+/// Whether a query may be run as nobody, which is an anonymous access and needs consent; says so where it may not.
+fn granted(talk: &mut Talk<'_>, fact: &str) -> bool {
+    let granted = talk.setup.may(Consent::Auth);
+    if !granted {
+        talk.learned.untested(fact, "the profile gives no consent to `auth`");
+    }
+    granted
+}
+
 fn click(talk: &mut Talk<'_>) -> Turn {
     if !field(&String::from_utf8_lossy(talk.bytes), "x-clickhouse-") {
         return whole(talk).err().unwrap_or(Turn::Done);
     }
     known(talk, "clickhouse", "ClickHouse", None);
+    if !granted(talk, "clickhouse.auth_required") {
+        return Turn::Done;
+    }
     Turn::Again(get("/?query=SELECT%20version()", talk.setup), |talk| {
         let answer = match whole(talk) {
             Ok(answer) => answer,
@@ -254,6 +267,9 @@ fn influx(talk: &mut Talk<'_>) -> Turn {
     };
     let Some(version) = answer.field("x-influxdb-version") else { return Turn::Done };
     known(talk, "influxdb", "InfluxDB", Some(version));
+    if !granted(talk, "influxdb.auth_required") {
+        return Turn::Done;
+    }
     Turn::Again(get("/query?q=SHOW%20DATABASES", talk.setup), |talk| open(talk, "influxdb", "\"results\""))
 }
 
