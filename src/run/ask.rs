@@ -34,11 +34,12 @@ pub fn ask(text: &str, workspace: &Workspace, env: &Env, dialect: Dialect) -> As
     let program = &workspace.program;
     let lets = |name: &str| program.lets.get(name);
     let values = |name: &str| program.values.get(name).map(Vec::as_slice);
+    let tags = || program.tags.iter().map(|t| t.name.value.as_str()).collect();
     let scope = Scope {
         lets: &lets,
         values: &values,
         let_names: program.lets.keys().chain(program.values.keys()).map(String::as_str).collect(),
-        known_tags: Some(program.tags.iter().map(|t| t.name.value.as_str()).collect()),
+        known_tags: Some(&tags),
         provider: None,
         free_text: dialect == Dialect::Default,
         dialect,

@@ -218,7 +218,7 @@ fn names_expand_and_loops_are_told() {
         lets: &lets,
         values: &|_| None,
         let_names: vec!["a", "b", "ok"],
-        known_tags: Some(vec!["EC2 Tag"]),
+        known_tags: Some(&|| vec!["EC2 Tag"]),
         provider: None,
         free_text: true,
         dialect: Dialect::Strict,

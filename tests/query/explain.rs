@@ -13,11 +13,12 @@ use super::conformance::{NOW, asset, snapshot};
 pub fn predicate(query: &str, tags: Option<&[&str]>) -> Predicate {
     let (tree, found) = parse_query(query, FileId(0), 0, &Limits::default());
     let none = |_: &str| None;
+    let known = || tags.map(<[&str]>::to_vec).unwrap_or_default();
     let scope = Scope {
         lets: &none,
         values: &|_| None,
         let_names: vec![],
-        known_tags: tags.map(<[&str]>::to_vec),
+        known_tags: tags.is_some().then_some(&known),
         provider: None,
         free_text: true,
         dialect: Dialect::Default,

@@ -64,12 +64,12 @@ impl Context<'_> {
     pub(super) fn query(&mut self, query: &Query, provider: Option<Provider>) -> Option<Predicate> {
         let lets = |name: &str| self.lets.get(name);
         let values = |name: &str| self.values.get(name).map(Vec::as_slice);
-        let tags = self.names.of("tag");
+        let tags = || self.names.list("tag");
         let scope = Scope {
             lets: &lets,
             values: &values,
             let_names: self.lets.keys().chain(self.values.keys()).map(String::as_str).collect(),
-            known_tags: Some(tags.iter().map(String::as_str).collect()),
+            known_tags: Some(&tags),
             provider,
             free_text: false,
             dialect: Dialect::Default,

@@ -14,6 +14,11 @@ pub(super) struct Names {
 }
 
 impl Names {
+    /// The names of a kind that were written, sorted.
+    pub(super) fn list(&self, kind: &str) -> Vec<&str> {
+        self.by_kind.get(kind).map(|n| n.keys().map(String::as_str).collect()).unwrap_or_default()
+    }
+
     /// All names of a kind, sorted.
     pub(super) fn of(&self, kind: &str) -> Vec<String> {
         let mut names: Vec<String> = self.by_kind.get(kind).map(|n| n.keys().cloned().collect()).unwrap_or_default();

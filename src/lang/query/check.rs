@@ -31,8 +31,9 @@ pub struct Scope<'a> {
     pub values: &'a dyn Fn(&str) -> Option<&'a [Scalar]>,
     /// Names of `let` definitions, for suggestions.
     pub let_names: Vec<&'a str>,
-    /// Tags of the workspace; none where tag names are not checked.
-    pub known_tags: Option<Vec<&'a str>>,
+    /// Tags of the workspace; none where tag names are not checked. Listed only for queries that name a tag, so that
+    /// many queries over many tags stay linear.
+    pub known_tags: Option<&'a dyn Fn() -> Vec<&'a str>>,
     /// The provider the query is limited to anyway.
     pub provider: Option<Provider>,
     /// Whether values without a token are taken.
@@ -385,7 +386,8 @@ impl Checker<'_, '_> {
 
     /// Notes which tags a test of `tags.name` builds on: every one that it can match.
     fn tag_names(&mut self, token: TokenId, matcher: &Matcher, value: Option<&Scalar>) {
-        let Some(known) = self.scope.known_tags.as_ref().filter(|_| token == ids::TAGS_NAME) else { return };
+        let Some(known) = self.scope.known_tags.filter(|_| token == ids::TAGS_NAME) else { return };
+        let known = known();
         let matched: Vec<String> = known.iter().filter(|t| matcher.matches_text(t)).map(|t| (*t).to_owned()).collect();
         // A wildcard may be meant for tags to come; a name may not.
         if let Some(value) = value.filter(|v| matched.is_empty() && v.wildcards.is_empty()) {
