@@ -34,6 +34,11 @@ fn is_before_release(word: &str) -> bool {
     ["alpha", "beta", "rc", "pre", "preview", "dev", "snapshot", "a", "b"].iter().any(|w| w.eq_ignore_ascii_case(word))
 }
 
+/// Words before a release stand below all others; a lone letter counts as one of the others, as in `1.1.1a`.
+fn rank(word: &str) -> (bool, String) {
+    (word.len() == 1 || !is_before_release(word), word.to_ascii_lowercase())
+}
+
 /// Against nothing: `1.0` is above `1.0-rc1` and below `1.0p1`; zeros at the end do not count.
 fn against_end(part: &Part<'_>) -> Ordering {
     match part {
@@ -49,7 +54,7 @@ pub fn compare(a: &str, b: &str) -> Ordering {
     for i in 0..a.len().max(b.len()) {
         let order = match (a.get(i), b.get(i)) {
             (Some(Part::Number(x)), Some(Part::Number(y))) => x.len().cmp(&y.len()).then_with(|| x.cmp(y)),
-            (Some(Part::Word(x)), Some(Part::Word(y))) => x.to_ascii_lowercase().cmp(&y.to_ascii_lowercase()),
+            (Some(Part::Word(x)), Some(Part::Word(y))) => rank(x).cmp(&rank(y)),
             (Some(Part::Number(_)), Some(Part::Word(w))) if is_before_release(w) => Ordering::Greater,
             (Some(Part::Word(w)), Some(Part::Number(_))) if is_before_release(w) => Ordering::Less,
             (Some(Part::Number(_)), Some(Part::Word(_))) => Ordering::Greater,
