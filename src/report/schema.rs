@@ -4,11 +4,14 @@
 const SCHEMAS: &[(&str, &str)] = &[
     ("check", include_str!("schema/check.json")),
     ("counts", include_str!("schema/counts.json")),
+    ("diff", include_str!("schema/diff.json")),
+    ("findings", include_str!("schema/findings.json")),
     ("permissions", include_str!("schema/permissions.json")),
     ("plan", include_str!("schema/plan.json")),
     ("query", include_str!("schema/query.json")),
     ("results", include_str!("schema/results.json")),
     ("sync", include_str!("schema/sync.json")),
+    ("test", include_str!("schema/test.json")),
     ("tokens", include_str!("schema/tokens.json")),
     ("why", include_str!("schema/why.json")),
 ];
