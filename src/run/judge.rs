@@ -29,7 +29,7 @@ use crate::lang::job::Profile;
 use crate::lang::query::tags::TagMembership;
 use crate::report::judgement;
 use crate::report::model::Results;
-use crate::script::check::{CheckHost, Loaded, builtin};
+use crate::script::check::{BUILTIN, CheckHost, Loaded, builtin};
 use crate::service::evidence::{Ask, HostEvidence};
 use crate::store::findings::JudgedEnd;
 use crate::store::{RunState, Store};
@@ -47,7 +47,8 @@ pub struct CheckSet {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// (name, text) of a workspace's own checks.
+/// (name, text) of a workspace's own checks. An unchanged copy of a check that comes with the program is that check, as
+/// in a checkout of the program itself.
 fn own_scripts(root: &Path, env: &Env) -> Result<Vec<(String, String)>> {
     let folder = root.join(CHECKS_FOLDER);
     let failed = |path: &Path| {
@@ -65,6 +66,9 @@ fn own_scripts(root: &Path, env: &Env) -> Result<Vec<(String, String)>> {
             return Err(RunError::Usage(told));
         }
         let text = fs::read_to_string(&path).map_err(failed(&path))?;
+        if BUILTIN.iter().any(|(_, builtin)| *builtin == text) {
+            continue;
+        }
         scripts.push((path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned(), text));
     }
     Ok(scripts)

@@ -158,3 +158,23 @@ fn a_wrong_check_of_the_workspace_stops_before_anything_is_sent() {
     let output = palisade().args(["run", "s", "--offline", "-C"]).arg(&folder.0).output().unwrap();
     assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
 }
+
+#[test]
+fn copies_of_the_programs_own_checks_are_no_clash_until_they_are_changed() {
+    let folder = TempDir::new("judge-copies");
+    fs::write(folder.0.join("inventory.json"), INVENTORY).unwrap();
+    fs::write(folder.0.join("edge.pal"), JOB).unwrap();
+    let checks = folder.0.join("scripts/checks");
+    fs::create_dir_all(&checks).unwrap();
+    for (name, text) in palisade::script::check::BUILTIN {
+        fs::write(checks.join(name), text).unwrap();
+    }
+    let check = || palisade().args(["check", "-C"]).arg(&folder.0).output().unwrap();
+    let output = check();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let (name, text) = palisade::script::check::BUILTIN[0];
+    fs::write(checks.join(name), format!("{text}// changed\n")).unwrap();
+    let output = check();
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(String::from_utf8_lossy(&output.stderr).matches("P0609").count(), 1);
+}
