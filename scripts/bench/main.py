@@ -12,6 +12,7 @@ import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import names
+import services
 import table
 from contenders import contenders, read
 from lab import Lab, LabError, timed_call
@@ -26,7 +27,7 @@ def arguments():
         description="Palisade, its peers and the yardstick on the same work, in turn, on a laboratory of network namespaces.",
         epilog="Scenarios: E-one (one port), A-closed, A-filtered (256 hosts x 1000 ports), A-closed-rps (answers on the other "
         "core), B-closed, B-filtered (65,536 hosts x 1 port), C16-closed, C16-filtered (16 hosts x 65,535 ports), G-closed (A over "
-        "IPv6), D1-closed, D1-filtered, D5-closed, D5-filtered (A over 1 % loss and 20 ms, 5 % and 80 ms), names (bulk resolution). "
+        "IPv6), D1-closed, D1-filtered, D5-closed, D5-filtered (A over 1 % loss and 20 ms, 5 % and 80 ms), F-services (64 hosts x 4 services), names (bulk resolution). "
         "A part of a name chooses all that hold it. Ours keeps its state folder, synced to the disk, where TMPDIR says.",
     )
     parser.add_argument("scenario", nargs="*", help="scenarios, or parts of their names [default: all]")
@@ -130,7 +131,7 @@ def compare(scenario, options, folder, log):
 def main():
     options = arguments()
     if options.list:
-        print("\n".join(s.name for s in all_scenarios(list(range(1, 1001)))), "names", sep="\n")
+        print("\n".join(s.name for s in all_scenarios(list(range(1, 1001)))), services.NAME, "names", sep="\n")
         return 0
     if "BENCH_SESSION" not in os.environ:
         return in_own_session()
@@ -153,13 +154,16 @@ def main():
             ports = top_ports(options.palisade, 1000, os.path.join(folder, "ports"))
             wanted = [s for s in all_scenarios(ports) if not options.scenario or any(w in s.name for w in options.scenario)]
             bulk = not options.scenario or "names" in options.scenario
-            if not wanted and not bulk:
+            talks = not options.scenario or any(w in services.NAME for w in options.scenario)
+            if not wanted and not bulk and not talks:
                 print("bench: no such scenario; --list names them", file=sys.stderr)
                 return 2
             log = open(options.json, "a") if options.json else None
             print(table.machine(), end="\n\n", flush=True)
             for scenario in wanted:
                 print(table.draw(scenario.name, compare(scenario, options, folder, log)), flush=True)
+            if talks and (told := services.compare(options, folder, log, measure, table.rows)):
+                print(table.draw(services.NAME, told), flush=True)
             if bulk:
                 print(table.draw_names(names.compare(options, folder, log)), flush=True)
     except LabError as error:

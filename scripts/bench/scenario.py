@@ -55,13 +55,13 @@ class Scenario:
         except ValueError:
             return None
 
-    def write(self, folder, palisade):
-        """Inventory and job file of this work, as a user would have them."""
+    def write(self, folder, palisade, checks=False):
+        """Inventory and job file of this work, as a user would have them; with checks, what is open is talked to and judged."""
         os.makedirs(folder, exist_ok=True)
         with open(os.path.join(folder, "inventory.json"), "w") as file:
             json.dump(gcp(self.addresses) if self.v6 else aws(self.addresses), file)
         with open(os.path.join(folder, "bench.pal"), "w") as file:
-            file.write(job(self))
+            file.write(job(self, checks))
         checked = subprocess.run([palisade, "-C", folder, "check"], capture_output=True, text=True)
         if checked.returncode:
             raise SystemExit(f"bench: the job file of {self.name} is refused:\n{checked.stderr}")
@@ -98,12 +98,13 @@ def gcp(addresses):
     } for i, address in enumerate(addresses)]}
 
 
-def job(scenario):
-    """The job file: every running machine, no ping first, the engine's own pace, and no conversations after it: ports
-    only, as the peers are asked to."""
+def job(scenario, checks=False):
+    """The job file: every running machine, no ping first, the engine's own pace, and no conversations after it unless
+    asked for: ports only, as the peers are asked to."""
     ports = "full" if scenario.port_text() == "1-65535" else f"[{scenario.port_text().replace(',', ', ')}]"
     where = "gcp.compute.state: RUNNING" if scenario.v6 else "aws.ec2.instanceState: RUNNING"
     per_host = "" if os.environ.get("BENCH_NO_PER_HOST") else "  per_host   = 1000000/s\n"
+    conversations = "" if checks else "  checks     = []\n"
     return f"""# {scenario.name}
 connector "bench" {{
   provider = file
@@ -117,8 +118,7 @@ profile "bench" {{
   dead_hosts = scan
   rate       = auto
 {per_host}  retries    = {scenario.retries}
-  checks     = []
-}}
+{conversations}}}
 
 scan "bench" {{
   connector = "bench"
