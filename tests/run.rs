@@ -92,6 +92,10 @@ fn the_demo_runs_the_whole_chain() {
     assert_eq!(ports, want.into_iter().collect());
     assert_eq!(results["summary"]["total_hosts"], 4, "neither the terminated host nor the one without the tag");
     assert_eq!(results["ledger"]["refused"], 0);
+    let cache = results["hosts"].as_array().unwrap().iter().find(|h| h["asset"] == "i-0demo000000000003").unwrap();
+    assert_eq!(cache["ports"][0]["service"], "redis");
+    let text = results.to_string();
+    assert!(text.contains("DB-07"), "the cache wants no password");
 }
 
 #[test]

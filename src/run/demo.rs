@@ -12,10 +12,21 @@ use std::time::Duration;
 
 use crate::store::atomic;
 
-/// What a demo service says first; nothing for one that waits for a request.
+/// A port of a demo host, and what it does there.
 struct Service {
     port: u16,
-    greeting: &'static str,
+    talk: Talk,
+}
+
+/// How a demo service talks.
+#[derive(Clone, Copy)]
+enum Talk {
+    /// It speaks first, and says no more.
+    Greeting(&'static str),
+    /// It answers every request with an empty page.
+    Web,
+    /// It answers `PING` and `INFO` as Redis without a password does.
+    Redis,
 }
 
 /// One demo host: a name, a state, a role, and its services.
@@ -29,11 +40,11 @@ struct Host {
     services: &'static [Service],
 }
 
-const SSH: Service = Service { port: 8022, greeting: "SSH-2.0-palisade_demo\r\n" };
-const WEB: Service = Service { port: 8080, greeting: "" };
-const WEB_TLS: Service = Service { port: 8443, greeting: "" };
-const CACHE: Service = Service { port: 6379, greeting: "" };
-const MAIL: Service = Service { port: 2525, greeting: "220 mail.example ESMTP\r\n" };
+const SSH: Service = Service { port: 8022, talk: Talk::Greeting("SSH-2.0-palisade_demo\r\n") };
+const WEB: Service = Service { port: 8080, talk: Talk::Web };
+const WEB_TLS: Service = Service { port: 8443, talk: Talk::Web };
+const CACHE: Service = Service { port: 6379, talk: Talk::Redis };
+const MAIL: Service = Service { port: 2525, talk: Talk::Greeting("220 mail.example ESMTP\r\n") };
 
 /// Third octets that are tried in turn, so that several demos can run at once.
 const NETWORKS: std::ops::Range<u8> = 90..190;
@@ -113,9 +124,9 @@ impl Demo {
         atomic::write(&folder.join("demo.pal"), JOB.as_bytes())?;
         atomic::write(&folder.join("inventory.json"), inventory(network).as_bytes())?;
         let mut demo = Self { network, stop: Arc::default(), threads: Vec::new(), summary: Vec::new() };
-        for (listener, greeting) in listeners {
+        for (listener, talk) in listeners {
             let stop = Arc::clone(&demo.stop);
-            demo.threads.push(std::thread::spawn(move || serve(&listener, greeting, &stop)));
+            demo.threads.push(std::thread::spawn(move || serve(&listener, talk, &stop)));
         }
         for host in HOSTS {
             let ports: Vec<String> = host.services.iter().map(|s| s.port.to_string()).collect();
@@ -139,7 +150,7 @@ impl Host {
 }
 
 /// The first network on which every service can listen.
-fn free_network() -> io::Result<(u8, Vec<(TcpListener, &'static str)>)> {
+fn free_network() -> io::Result<(u8, Vec<(TcpListener, Talk)>)> {
     let mut last = io::Error::other("no network was tried");
     for network in NETWORKS {
         match listeners(network) {
@@ -151,14 +162,14 @@ fn free_network() -> io::Result<(u8, Vec<(TcpListener, &'static str)>)> {
     Err(last)
 }
 
-fn listeners(network: u8) -> io::Result<Vec<(TcpListener, &'static str)>> {
+fn listeners(network: u8) -> io::Result<Vec<(TcpListener, Talk)>> {
     let mut all = Vec::new();
     for host in HOSTS {
         for service in host.services {
             let at = SocketAddr::from((host.addr(network), service.port));
             let listener = TcpListener::bind(at).map_err(|e| io::Error::new(e.kind(), format!("{at}: {e}")))?;
             listener.set_nonblocking(true)?;
-            all.push((listener, service.greeting));
+            all.push((listener, service.talk));
         }
     }
     Ok(all)
@@ -174,26 +185,47 @@ impl Drop for Demo {
     }
 }
 
-fn serve(listener: &TcpListener, greeting: &str, stop: &AtomicBool) {
+fn serve(listener: &TcpListener, talk: Talk, stop: &AtomicBool) {
     while !stop.load(Ordering::SeqCst) {
         match listener.accept() {
-            Ok((stream, _)) => answer(stream, greeting),
+            Ok((stream, _)) => answer(stream, talk),
             Err(_) => std::thread::sleep(IDLE),
         }
     }
 }
 
 /// One short exchange; a client that goes away early is none of the demo's business.
-fn answer(mut stream: TcpStream, greeting: &str) {
+fn answer(mut stream: TcpStream, talk: Talk) {
     let _ = stream.set_nonblocking(false);
     let _ = stream.set_read_timeout(Some(IDLE));
-    if greeting.is_empty() {
-        let mut request = [0; 512];
-        if stream.read(&mut request).is_ok_and(|n| n > 0) {
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nServer: palisade-demo\r\nContent-Length: 0\r\n\r\n");
-        }
-    } else {
+    if let Talk::Greeting(greeting) = talk {
         let _ = stream.write_all(greeting.as_bytes());
+        return;
+    }
+    let mut request = [0; 512];
+    while let Ok(read @ 1..) = stream.read(&mut request) {
+        let reply = match talk {
+            Talk::Redis => redis(request.get(..read).unwrap_or_default()),
+            Talk::Web | Talk::Greeting(_) => PAGE.to_vec(),
+        };
+        if stream.write_all(&reply).is_err() || !matches!(talk, Talk::Redis) {
+            return;
+        }
+    }
+}
+
+const PAGE: &[u8] = b"HTTP/1.1 200 OK\r\nServer: palisade-demo\r\nContent-Length: 0\r\n\r\n";
+
+/// The answer to a command, given whole in one read, as the demo's own scan sends it.
+fn redis(request: &[u8]) -> Vec<u8> {
+    let asks = |word: &[u8]| request.windows(word.len()).any(|w| w.eq_ignore_ascii_case(word));
+    if asks(b"\r\nPING\r\n") {
+        b"+PONG\r\n".to_vec()
+    } else if asks(b"\r\nINFO\r\n") {
+        let text = "# Server\r\nredis_version:7.2.4\r\nredis_mode:standalone\r\n";
+        format!("${}\r\n{text}\r\n", text.len()).into_bytes()
+    } else {
+        b"-ERR unknown command\r\n".to_vec()
     }
 }
 
@@ -237,7 +269,11 @@ mod tests {
                 stream.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
                 let mut text = String::new();
                 let _ = stream.read_to_string(&mut text);
-                let want = if service.greeting.is_empty() { "HTTP/1.1 200 OK" } else { service.greeting };
+                let want = match service.talk {
+                    Talk::Greeting(greeting) => greeting,
+                    Talk::Web => "HTTP/1.1 200 OK",
+                    Talk::Redis => "-ERR unknown command",
+                };
                 assert!(text.starts_with(want), "{}:{} said {text:?}", host.name, service.port);
             }
         }
