@@ -118,6 +118,25 @@ impl Site {
         Running { child, out, err }
     }
 
+    /// When the run's last checkpoint was made: it stands behind the mark and the plan's number. Milliseconds since 1970.
+    fn checkpoint(&self) -> Option<u64> {
+        let runs = fs::read_dir(self.folder.0.join(".palisade/runs")).ok()?;
+        let checkpoint = runs.filter_map(|run| fs::read(run.ok()?.path().join("checkpoint")).ok()).next()?;
+        checkpoint.get(12..20).map(|at| u64::from_le_bytes(at.try_into().unwrap()))
+    }
+
+    /// When the run's control file was last written to. Milliseconds since 1970.
+    fn told_at(&self) -> u64 {
+        let runs = fs::read_dir(self.folder.0.join(".palisade/runs")).unwrap();
+        let files = runs.map(|run| run.unwrap().path().join("control"));
+        let written = files.filter_map(|file| fs::metadata(file).ok()?.modified().ok()).max().unwrap();
+        written.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64
+    }
+
+    fn clock_ms(&self) -> u64 {
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64
+    }
+
     /// Frames that have left the scanner's interface.
     fn left(&self) -> u64 {
         let link =
@@ -137,6 +156,23 @@ impl Site {
         }
         true
     }
+}
+
+/// When each SYN left for a target, in milliseconds since 1970, and for which port; in the order captured.
+fn asked(capture: &[u8]) -> Vec<(u64, (IpAddr, u16))> {
+    let word = |at: usize| u64::from(u32::from_le_bytes(capture[at..at + 4].try_into().unwrap()));
+    let (mut at, mut found) = (24, Vec::new());
+    while at + 16 <= capture.len() {
+        let (ms, len) = (word(at) * 1_000 + word(at + 4) / 1_000, word(at + 8) as usize);
+        let frame = &capture[at + 16..at + 16 + len];
+        at += 16 + len;
+        // IPv4, TCP, SYN alone.
+        if len >= 54 && frame[12..14] == [8, 0] && frame[23] == 6 && frame[47] & 0x12 == 0x02 {
+            let addr: [u8; 4] = frame[30..34].try_into().unwrap();
+            found.push((ms, (addr.into(), u16::from_be_bytes([frame[36], frame[37]]))));
+        }
+    }
+    found
 }
 
 fn found(output: &[u8]) -> BTreeSet<SocketAddr> {
@@ -159,7 +195,7 @@ fn packets(capture: &[u8]) -> BTreeMap<(IpAddr, u16), u32> {
 
 #[test]
 fn killed_at_twenty_moments_and_resumed_it_finds_what_an_uninterrupted_scan_finds() {
-    let Some((site, listeners)) = Site::build("k", 1_000) else {
+    let Some((site, listeners)) = Site::build("k", 600) else {
         println!("skipped: lab_life::killed needs root, ip and tcpdump");
         return;
     };
@@ -167,18 +203,23 @@ fn killed_at_twenty_moments_and_resumed_it_finds_what_an_uninterrupted_scan_find
     let mut tcpdump = site.lab.capture(&capture_file);
     let mut dice = 0x9e37_79b9u64;
     let mut kills = 0;
+    // When the checkpoint was made that each kill left behind, and when it was killed: milliseconds since 1970.
+    let mut known: Vec<(u64, u64)> = Vec::new();
     let mut process = site.start(&["run", "life", "--offline", "--format", "json", "--mode", "raw"]);
     let output = loop {
         dice ^= dice << 13;
         dice ^= dice >> 7;
         dice ^= dice << 17;
-        if kills == KILLS || !site.after(20 + dice % 300, &mut process) {
+        if kills == KILLS || !site.after(20 + dice % 400, &mut process) {
             break process.finish();
         }
         // `ip netns exec` has become the scanner itself, so this is the scanner's own process.
         process.child.kill().unwrap();
         process.finish();
         kills += 1;
+        if let Some(at) = site.checkpoint() {
+            known.push((at, site.clock_ms()));
+        }
         process = site.start(&["scans", "resume", "latest", "--format", "json", "--mode", "raw"]);
     };
     let capture = site.lab.seal(&capture_file);
@@ -192,9 +233,19 @@ fn killed_at_twenty_moments_and_resumed_it_finds_what_an_uninterrupted_scan_find
     let pairs = usize::from(HOSTS) * PORTS.count();
     assert_eq!(packets.len(), pairs, "each pair was asked, and nothing else");
     // Every port answers, so one packet each is enough. Again came only what left after the last checkpoint before a
-    // kill: at a thousand packets a second and a checkpoint every 0.4 s, and a moment to write it, below 700 a kill.
+    // kill: at 600 packets a second and a checkpoint every 0.4 s, and a moment to write it, below 420 a kill.
     let again = packets.values().map(|n| *n as usize - 1).sum::<usize>();
-    assert!(again <= kills * 700, "{again} packets again after {kills} kills");
+    assert!(again <= kills * 420, "{again} packets again after {kills} kills");
+    // Pair by pair: what had left, and been answered, before the checkpoint that a kill left behind never left again.
+    // An answer takes well below a millisecond here; 50 are allowed.
+    assert!(known.len() >= 3, "{} of {kills} kills left a checkpoint", known.len());
+    let asked = asked(&capture);
+    for (checkpoint, killed) in known {
+        let before: BTreeSet<_> = asked.iter().filter(|(at, _)| at + 50 < checkpoint).map(|(_, pair)| *pair).collect();
+        let after = asked.iter().filter(|(at, _)| *at > killed).map(|(_, pair)| *pair);
+        let twice: Vec<_> = after.filter(|pair| before.contains(pair)).collect();
+        assert!(twice.is_empty(), "asked before the checkpoint and after the kill: {twice:?}");
+    }
 }
 
 #[test]
@@ -236,6 +287,47 @@ fn paused_scans_go_on_and_exclusions_stay() {
     let results: serde_json::Value = serde_json::from_slice(&resumed.stdout).unwrap();
     assert!(packets.values().all(|n| *n <= 2));
     assert_eq!(results["ledger"]["total"].as_u64().unwrap(), packets.values().map(|n| u64::from(*n)).sum::<u64>());
+}
+
+/// How long after `scans exclude` has written its wish something still leaves for the excluded hosts. The aim is 250 ms;
+/// a busy machine gets more, and the figure is told.
+#[test]
+fn an_exclusion_takes_effect_while_the_scan_runs() {
+    let Some((site, _listeners)) = Site::build("x", 600) else {
+        println!("skipped: lab_life::exclusion needs root, ip and tcpdump");
+        return;
+    };
+    let capture_file = site.folder.0.join("capture.pcap");
+    let mut tcpdump = site.lab.capture(&capture_file);
+    let mut process = site.start(&["run", "life", "--offline", "--mode", "raw", "--format", "json"]);
+    let mut told = Vec::new();
+    let hosts: Vec<u8> = (1..=6).collect();
+    for n in &hosts {
+        assert!(site.after(120, &mut process), "the scan ended early");
+        let excluded = site.palisade(&["scans", "exclude", "latest", &host(*n).to_string()]).output().unwrap();
+        assert_eq!(excluded.status.code(), Some(0), "{}", String::from_utf8_lossy(&excluded.stderr));
+        told.push((host(*n), site.told_at()));
+    }
+    let output = process.finish();
+    let capture = site.lab.seal(&capture_file);
+    Command::new("kill").args(["-INT", &tcpdump.id().to_string()]).status().unwrap();
+    tcpdump.wait().unwrap();
+    let results: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let notes = results["notes"].to_string();
+    let asked = asked(&capture);
+    let mut late = Vec::new();
+    for (addr, told) in told {
+        let own: Vec<u64> = asked.iter().filter(|(_, (a, _))| *a == addr).map(|(at, _)| *at).collect();
+        assert!(own.len() < PORTS.count(), "{addr} was asked for everything");
+        assert!(notes.contains(&format!("excluded while the scan ran: {addr}")), "{notes}");
+        late.push(own.last().map_or(0, |last| last.saturating_sub(told)));
+    }
+    late.sort_unstable();
+    println!("lab_life: last packet after an exclusion was told, ms: {late:?}");
+    assert!(late[hosts.len() - 1] < 1_000, "{late:?}");
+    // What the gate let through is what the capture holds.
+    assert_eq!(results["ledger"]["total"].as_u64(), Some(asked.len() as u64));
+    assert_eq!(results["ledger"]["refused"], 0);
 }
 
 #[test]

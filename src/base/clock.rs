@@ -53,6 +53,11 @@ impl ManualClock {
         state.0 = state.0.checked_add(by).unwrap_or(Timestamp::MAX);
         state.1 += by;
     }
+
+    /// Sets the wall clock, as an administrator or a time server may; what has elapsed goes on.
+    pub fn set(&self, now: Timestamp) {
+        self.state.lock().unwrap_or_else(|e| e.into_inner()).0 = now;
+    }
 }
 
 impl Clock for ManualClock {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::fail_on::{self, FailOn};
+use crate::plan::shard::Shard;
 
 /// Policy as code for the public edge of a cloud.
 ///
@@ -331,6 +332,9 @@ pub struct RunArgs {
     /// Seed of the probe order [default: random]
     #[arg(long)]
     pub seed: Option<u64>,
+    /// Scan one part of the targets only, such as 2/4; each of several scanners with the same plan takes another
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<Shard>,
     /// What ends with exit code 1: policy, new, none, or a severity from 1 to 5; may repeat
     #[arg(long, value_name = "WHAT", value_delimiter = ',', default_value = "policy", value_parser = fail_on::parse)]
     pub fail_on: Vec<FailOn>,

@@ -68,19 +68,25 @@ pub struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// A view of one run.
-    pub fn new(judged: &'a Judged, hosts: &'a [HostEvidence]) -> Self {
+    /// A view of one run, as far as the assets of known findings go.
+    pub fn new(judged: &'a Judged, hosts: &'a [HostEvidence], known: &[KnownFinding]) -> Self {
+        let assets: HashSet<Arc<str>> = known.iter().map(|k| Arc::clone(&k.asset)).collect();
         let mut view = Self {
             hosts: HashMap::new(),
             outcomes: HashMap::new(),
             checks: judged.checks.iter().enumerate().map(|(i, c)| (c.id.as_str(), (i, c.scope))).collect(),
-            silences: judged.silences.iter().map(|s| ((&s.place, s.check), s.reason.as_str())).collect(),
+            silences: judged
+                .silences
+                .iter()
+                .filter(|s| assets.contains(&s.place.asset))
+                .map(|s| ((&s.place, s.check), s.reason.as_str()))
+                .collect(),
             whole: judged.whole,
         };
-        for host in hosts {
+        for host in hosts.iter().filter(|h| assets.contains(&h.asset)) {
             view.hosts.entry(&host.asset).or_default().push(Exposure::of(host));
         }
-        for outcomes in &judged.outcomes {
+        for outcomes in judged.outcomes.iter().filter(|o| assets.contains(&o.place.asset)) {
             view.outcomes.entry(&outcomes.place).or_default().push(&outcomes.of);
         }
         view

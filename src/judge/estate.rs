@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use roaring::RoaringBitmap;
 
 use super::check::{CheckInfo, Kind, Row, Scope};
-use super::exposure::{Exposure, Known, severity_of};
+use super::exposure::{Exposure, Known, doubt, severity_of};
 use super::finding::{Finding, State};
 use super::identity::finding_id;
 use super::policy::{PolicyOutcome, RuleKind, Verdict};
@@ -145,17 +145,28 @@ struct Maker<'a> {
 
 /// All exposure findings, by asset, port, check.
 pub fn findings(input: &EstateInput<'_>) -> Vec<Finding> {
+    let chosen: BTreeSet<String> = infos().into_iter().filter(|i| (input.chosen)(i)).map(|i| i.id).collect();
+    let any = |ids: &[&str]| ids.iter().any(|id| chosen.contains(*id));
     let mut maker = Maker { input, found: Vec::new() };
     maker.policies();
-    maker.inventory();
-    maker.families();
-    maker.new_ports();
-    let chosen: BTreeSet<String> = infos().into_iter().filter(|i| (input.chosen)(i)).map(|i| i.id).collect();
+    if any(&["EX-13"]) {
+        maker.gaps();
+    }
+    // Each of these looks at every asset: none is looked at for nothing.
+    if any(&["EX-06", "EX-12"]) {
+        maker.inventory();
+    }
+    if any(&["EX-08"]) {
+        maker.families();
+    }
+    if any(&["EX-15"]) {
+        maker.new_ports();
+    }
     maker.found.retain(|f| chosen.contains(&*f.check));
     let mut seen = BTreeSet::new();
     maker.found.retain(|f| seen.insert(Arc::clone(&f.id)));
     let key = |f: &Finding| (Arc::clone(&f.asset), f.port, Arc::clone(&f.check), f.key.clone());
-    maker.found.sort_by_key(key);
+    maker.found.sort_by_cached_key(key);
     maker.found
 }
 
@@ -196,6 +207,9 @@ impl Maker<'_> {
     /// EX-01, EX-02, EX-14.
     fn policies(&mut self) {
         let (hosts, outcome) = (self.input.hosts, self.input.policies);
+        if outcome.assertions.is_empty() && outcome.waivers.is_empty() {
+            return;
+        }
         let by_asset: HashMap<(&str, std::net::IpAddr), &HostEvidence> =
             hosts.iter().map(|h| ((&*h.asset, h.addr), h)).collect();
         for a in outcome.assertions.iter().filter(|a| a.verdict == Verdict::Fail) {
@@ -221,14 +235,18 @@ impl Maker<'_> {
         }
     }
 
-    /// EX-06, EX-12, EX-13.
-    fn inventory(&mut self) {
-        let (input, snapshot) = (self.input, self.input.snapshot);
-        for gap in input.gaps {
+    /// EX-13.
+    fn gaps(&mut self) {
+        for gap in self.input.gaps {
             let asset = format!("inventory {}", gap.partition);
             let at = At { asset: &asset, host: None, port: None };
             self.add("EX-13", &at, "", None, gap.cause.to_string());
         }
+    }
+
+    /// EX-06, EX-12.
+    fn inventory(&mut self) {
+        let (input, snapshot) = (self.input, self.input.snapshot);
         let host_of: HashMap<&str, &HostEvidence> = input.hosts.iter().rev().map(|h| (&*h.asset, h)).collect();
         for row in public_rows(snapshot, input.connector) {
             let Some(asset) = snapshot.asset(row) else { continue };
@@ -241,7 +259,7 @@ impl Maker<'_> {
             if provider_tag(snapshot, row, &["owner"]) == Tag::Absent {
                 self.add("EX-06", &at, "", None, format!("{} has no tag `owner`", asset.name().unwrap_or(asset.id())));
             }
-            let tested_now = host.is_some_and(|h| Exposure::of(h).doubt().is_none());
+            let tested_now = host.is_some_and(|h| doubt(h).is_none());
             let told = match input.tested.get(asset.id()) {
                 _ if tested_now => continue,
                 Some(at) => {

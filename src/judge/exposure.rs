@@ -16,6 +16,19 @@ pub enum Known {
     Unknown(&'static str),
 }
 
+/// Why nothing can be told of a host's ports that are not open; none where it can.
+pub fn doubt(host: &HostEvidence) -> Option<&'static str> {
+    if host.unattributed {
+        Some("the ownership of the address could not be confirmed")
+    } else if host.facts.text("host.state").is_some_and(|s| s != "up") {
+        Some("the host did not answer")
+    } else if host.facts.bool("ports.complete") == Some(false) {
+        Some("the scan of the host did not come to its end")
+    } else {
+        None
+    }
+}
+
 /// One host's ports.
 pub struct Exposure<'a> {
     /// The evidence.
@@ -36,16 +49,8 @@ struct Side {
 impl<'a> Exposure<'a> {
     /// Reads the host's facts: `ports.<transport>.asked`, `.open`, `.silent`, `ports.complete`, `host.state`.
     pub fn of(host: &'a HostEvidence) -> Self {
-        let doubt = if host.unattributed {
-            Some("the ownership of the address could not be confirmed")
-        } else if host.facts.text("host.state").is_some_and(|s| s != "up") {
-            Some("the host did not answer")
-        } else if host.facts.bool("ports.complete") == Some(false) {
-            Some("the scan of the host did not come to its end")
-        } else {
-            None
-        };
-        Self { host, tcp: Side::of(host, Protocol::Tcp), udp: Side::of(host, Protocol::Udp), doubt }
+        let [tcp, udp] = [Protocol::Tcp, Protocol::Udp].map(|protocol| Side::of(host, protocol));
+        Self { host, tcp, udp, doubt: doubt(host) }
     }
 
     const fn side(&self, protocol: Protocol) -> &Side {
@@ -105,15 +110,18 @@ impl<'a> Exposure<'a> {
 
 impl Side {
     fn of(host: &HostEvidence, protocol: Protocol) -> Self {
-        let path = |what: &str| format!("ports.{}.{what}", protocol.as_str());
-        let listed = |what: &str| {
-            let list = host.facts.list(&path(what)).unwrap_or_default();
+        let [asked, open, silent] = match protocol {
+            Protocol::Tcp => ["ports.tcp.asked", "ports.tcp.open", "ports.tcp.silent"],
+            Protocol::Udp => ["ports.udp.asked", "ports.udp.open", "ports.udp.silent"],
+        };
+        let listed = |path: &str| {
+            let list = host.facts.list(path).unwrap_or_default();
             list.iter().filter_map(|p| p.parse::<u16>().ok()).collect::<Vec<_>>()
         };
         let talked = host.services.iter().filter(|s| s.protocol == protocol).map(|s| s.port);
-        let open: PortSet = listed("open").into_iter().chain(talked).collect();
-        let asked = host.facts.text(&path("asked")).and_then(|t| t.parse().ok()).unwrap_or_default();
-        let silent = listed("silent").into_iter().filter(|p| !open.contains(*p)).collect();
+        let open: PortSet = listed(open).into_iter().chain(talked).collect();
+        let asked = host.facts.text(asked).and_then(|t| t.parse().ok()).unwrap_or_default();
+        let silent = listed(silent).into_iter().filter(|p| !open.contains(*p)).collect();
         Self { asked, open, silent }
     }
 }

@@ -16,5 +16,6 @@ pub mod ports;
 pub mod resolve;
 #[cfg(test)]
 pub(crate) mod sample;
+pub mod shard;
 pub mod target;
 pub mod why;

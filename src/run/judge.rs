@@ -22,7 +22,7 @@ use crate::judge::check::{Check, CheckInfo, native};
 use crate::judge::control::{self, ControlInput, ControlResult, RunFacts};
 use crate::judge::engine::{self, JudgeInput, Judged};
 use crate::judge::estate::{self, EstateInput};
-use crate::judge::exposure::Exposure;
+use crate::judge::exposure::doubt;
 use crate::judge::policy::{self, PolicyInput, PolicyOutcome};
 use crate::judge::select::{LeftOut, Selection};
 use crate::lang::job::Profile;
@@ -245,7 +245,8 @@ pub fn judge(run: &JudgeRun<'_>, set: &CheckSet, store: &mut Store, env: &Env) -
     judged.findings.extend(exposed);
     let known = store.known_findings(run.scan, run.reference)?;
     let mut findings = std::mem::take(&mut judged.findings);
-    let gone = change::compare(&mut findings, known, &View::new(&judged, run.hosts));
+    let view = View::new(&judged, run.hosts, &known);
+    let gone = change::compare(&mut findings, known, &view);
     judged.findings = findings;
     let controls = match run.module {
         Module::Vm => Vec::new(),
@@ -258,7 +259,7 @@ pub fn judge(run: &JudgeRun<'_>, set: &CheckSet, store: &mut Store, env: &Env) -
             now: run.now,
         }),
     };
-    let tested = run.hosts.iter().filter(|h| Exposure::of(h).doubt().is_none());
+    let tested = run.hosts.iter().filter(|h| doubt(h).is_none());
     let tested = tested.map(|h| (h.asset.to_string(), run.now)).collect();
     Ok(JudgedRun { judged, left_out, gone, policies, controls, tested, infos: set.infos(), now: run.now })
 }

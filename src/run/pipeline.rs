@@ -1,6 +1,7 @@
 //! Every stage in order: inventory, hook, plan, store, scan, talk, results.
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -22,6 +23,7 @@ use crate::plan::hook::AssetHook;
 use crate::plan::plan::{Launch, Plan};
 use crate::plan::planner::{self, PlanInput};
 use crate::plan::resolve::{Hickory, Resolver};
+use crate::plan::shard::Shard;
 use crate::plan::why::{self, Why};
 use crate::report::compile::{self, RunFacts as DocumentFacts};
 use crate::report::model::Results;
@@ -140,6 +142,8 @@ pub struct RunOptions<'a> {
     pub resume: Option<&'a str>,
     /// The plan was approved; none where the run names none.
     pub approved: Option<bool>,
+    /// The shard of the plan that is scanned; a run that goes on knows its own.
+    pub shard: Option<Shard>,
 }
 
 /// A run's end.
@@ -210,13 +214,16 @@ pub fn run(
     left_out.extend(without.iter().map(|e| e.target));
     let leases = || held.as_ref().map(|h| Arc::clone(&h.leases));
     let folder = store.run_folder(&reference);
-    if options.resume.is_some() {
-        folder.request(Request::Resume).map_err(|source| RunError::File {
-            action: "write",
-            path: "the run's control file".into(),
-            source,
-        })?;
+    let began = match (options.resume, options.shard) {
+        (Some(_), _) => Some(Request::Resume),
+        (None, shard) => shard.map(Request::Shard),
+    };
+    if let Some(request) = began {
+        let path = "the run's control file".into();
+        folder.request(request).map_err(|source| RunError::File { action: "write", path, source })?;
     }
+    let shard = if options.resume.is_some() { folder.shard() } else { options.shard };
+    let elsewhere = shard.map(|s| s.elsewhere(plan)).unwrap_or_default();
     let exclusions = LiveExclusions::default();
     let watch = Watch::new(&folder, &env.stop, &exclusions);
     let input = ScanInput {
@@ -228,6 +235,7 @@ pub fn run(
         progress: env.progress.as_ref(),
         stop: &env.stop,
         finished: &left_out,
+        elsewhere: &elsewhere,
         exclusions: &exclusions,
         keep: Some(&folder),
         leases: leases(),
@@ -239,6 +247,9 @@ pub fn run(
         scope.spawn(|| watch.run());
         let seen = leases::keeping(held.as_ref(), env, || {
             let mut outcome = scan(&input)?;
+            outcome.notes.extend(shard.map(|s| {
+                format!("shard {s}: {} of {} targets are scanned by others", elsewhere.len(), plan.targets.len())
+            }));
             let talked = talk::stage(&input, &mut outcome, &asks, &earlier, env);
             Ok::<_, ScanError>((outcome, talked))
         });
@@ -255,17 +266,16 @@ pub fn run(
         }
     };
     talked.hosts = evidence::whole(talked.hosts, plan, &outcome, &prepared.loaded.snapshot);
-    talked.hosts.retain(|h| !earlier.iter().any(|e| e.addr == h.addr));
+    let known: HashSet<IpAddr> = earlier.iter().map(|e| e.addr).collect();
+    talked.hosts.retain(|h| !known.contains(&h.addr));
     if let Some(held) = &held {
         let ended = held.leases.ended(outcome.finished);
         release(&mut outcome, &ended, plan.probes.tcp.len() + plan.probes.udp.len());
-        let lost = |h: &HostEvidence| {
-            let of = |target: u32| plan.targets.get(target as usize).is_some_and(|t| t.addr() == h.addr);
-            ended.iter().any(|e| of(e.target))
-        };
-        talked.hosts.iter_mut().filter(|h| lost(h)).for_each(|h| h.unattributed = true);
+        let of = |target: u32| plan.targets.get(target as usize).map(|t| t.addr());
+        let lost: HashSet<IpAddr> = ended.iter().filter_map(|e| of(e.target)).collect();
+        talked.hosts.iter_mut().filter(|h| lost.contains(&h.addr)).for_each(|h| h.unattributed = true);
     }
-    let complete: Vec<HostEvidence> = talked.whole(plan).cloned().collect();
+    let complete: Vec<&HostEvidence> = talked.whole(plan).collect();
     store.save_evidence(&reference, &complete)?;
     let mut results = compile::results(&facts, plan, Some(&outcome));
     talked.hosts.extend(earlier);

@@ -42,6 +42,7 @@ impl<'a> Watch<'a> {
                 Request::Exclude(range) => self.exclusions.add(*range),
                 Request::Pause | Request::Cancel => seen.2 = Some(*request),
                 Request::Resume => seen.2 = None,
+                Request::Shard(_) => {}
             }
         }
         (seen.0, seen.1) = (len, requests.len());

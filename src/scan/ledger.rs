@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::bytes::{In, Out, pack, unpack};
 use super::observation::ProbeKind;
+use crate::base::fast::FastMap;
 use crate::plan::order::Order;
 
 /// First bytes of a stored ledger.
@@ -102,6 +103,24 @@ impl Ledger {
             *sorted.entry(entry).or_default() += n;
         }
         sorted
+    }
+
+    /// Packets by destination.
+    pub fn by_destination(&self) -> FastMap<IpAddr, u64> {
+        let mut packets: FastMap<IpAddr, u64> = FastMap::default();
+        for (entry, n) in &self.lines {
+            *packets.entry(entry.destination).or_default() += u64::from(*n);
+        }
+        for grid in &self.grids {
+            let mut by_target = vec![0u64; grid.targets.len()];
+            for block in &grid.blocks {
+                grid.add_up(block, &mut by_target);
+            }
+            for ((_, destination), n) in grid.targets.iter().zip(by_target).filter(|(_, n)| *n > 0) {
+                *packets.entry(*destination).or_default() += n;
+            }
+        }
+        packets
     }
 
     /// All packets under warrants.
@@ -198,6 +217,19 @@ impl Ledger {
 }
 
 impl Grid {
+    /// Adds a block's packets to the sums of the targets.
+    fn add_up(&self, block: &Block, by_target: &mut [u64]) {
+        let targets = self.targets.len().max(1) as u64;
+        let order = Order::new(self.targets.len() as u64 * self.asks.len() as u64, self.seed);
+        let packets = unpack(&block.packed, block.len as usize).unwrap_or_default();
+        for (i, n) in (block.start..).zip(packets).filter(|(_, n)| *n > 0) {
+            let target = order.at(i).and_then(|number| by_target.get_mut((number % targets) as usize));
+            if let Some(sum) = target {
+                *sum += u64::from(n);
+            }
+        }
+    }
+
     fn entries<'a>(&'a self, start: u64, packets: &'a [u8]) -> impl Iterator<Item = (Entry, u32)> + 'a {
         let targets = self.targets.len().max(1) as u64;
         let order = Order::new(self.targets.len() as u64 * self.asks.len() as u64, self.seed);
@@ -238,6 +270,7 @@ mod tests {
             }
             prop_assert_eq!(grid.sorted(), single.sorted());
             prop_assert_eq!(grid.by_probe(), single.by_probe());
+            prop_assert_eq!(grid.by_destination(), single.by_destination());
             grid.merge(single);
             let read = Ledger::from_bytes(&grid.to_bytes()).unwrap();
             prop_assert_eq!(read, grid);

@@ -100,6 +100,8 @@ pub struct ScanInput<'a> {
     pub stop: &'a Stop,
     /// Targets (by index) that an earlier part of this scan has finished; they are not sent to again.
     pub finished: &'a [u32],
+    /// Targets (by index) that are not this scan's at all: another shard of the plan holds them.
+    pub elsewhere: &'a [u32],
     /// Exclusions that come while it runs.
     pub exclusions: &'a LiveExclusions,
     /// Where checkpoints go; none for a scan that cannot be resumed from one.

@@ -92,7 +92,7 @@ pub struct PortObservation {
 }
 
 /// Whether a host is alive, and how we know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum HostState {
     /// Something answered.
     Up(Reason),

@@ -46,7 +46,7 @@ pub struct Coverage {
 impl Coverage {
     /// All pairs of a plan, those of earlier parts too.
     pub(super) fn planned_of(self, input: &ScanInput<'_>) -> u64 {
-        probes(input) * input.plan.targets.len() as u64
+        probes(input) * input.plan.targets.len().saturating_sub(input.elsewhere.len()) as u64
     }
 }
 
@@ -96,7 +96,8 @@ pub struct ScanOutcome {
 impl ScanOutcome {
     pub(super) fn new(input: &ScanInput<'_>, mode: Mode) -> Self {
         let probes = probes(input);
-        let left = input.plan.targets.len().saturating_sub(input.finished.len()) as u64;
+        let not_ours: HashSet<u32> = input.finished.iter().chain(input.elsewhere).copied().collect();
+        let left = input.plan.targets.len().saturating_sub(not_ours.len()) as u64;
         Self {
             mode,
             notes: Vec::new(),
@@ -132,6 +133,7 @@ impl ScanOutcome {
         if !self.whole {
             known.extend(input.finished);
         }
+        known.extend(input.elsewhere);
         let why: Arc<str> = reason(if self.interrupted { "interrupted" } else { "not reached" });
         for target in 0..input.plan.targets.len() as u32 {
             if !known.contains(&target) {

@@ -26,7 +26,8 @@ use crate::base::progress::StopWish;
 pub(super) fn scan(input: &ScanInput<'_>, chosen: &Chosen, outcome: &mut ScanOutcome) {
     let (mut kept, mut earlier) = resume(input, outcome);
     let mut by_interface: BTreeMap<u32, Vec<(u32, Route)>> = BTreeMap::new();
-    let finished: HashSet<u32> = if outcome.whole { HashSet::new() } else { input.finished.iter().copied().collect() };
+    let finished = if outcome.whole { &[] } else { input.finished };
+    let finished: HashSet<u32> = finished.iter().chain(input.elsewhere).copied().collect();
     for (i, target) in input.plan.targets.iter().enumerate() {
         let i = i as u32;
         if finished.contains(&i) {

@@ -87,7 +87,15 @@ impl World {
         keep: Option<&dyn Keep>,
         progress: &dyn Progress,
     ) -> (ScanOutcome, Vec<(Duration, Vec<u8>)>, Duration) {
-        let clock = Arc::new(ManualClock::at(Timestamp::from_second(1_000).unwrap()));
+        self.scan_by(&Arc::new(ManualClock::at(Timestamp::from_second(1_000).unwrap())), keep, progress)
+    }
+
+    fn scan_by(
+        &self,
+        clock: &Arc<ManualClock>,
+        keep: Option<&dyn Keep>,
+        progress: &dyn Progress,
+    ) -> (ScanOutcome, Vec<(Duration, Vec<u8>)>, Duration) {
         clock.advance(Duration::from_secs(1));
         let mut link = MemoryLink::new(clock.clone(), self.machines.clone(), self.faults.clone(), self.seed ^ 0x5eed);
         let input = ScanInput {
@@ -99,6 +107,7 @@ impl World {
             progress,
             stop: &self.stop,
             finished: &[],
+            elsewhere: &[],
             exclusions: &self.exclusions,
             keep,
             leases: None,
@@ -373,6 +382,55 @@ fn an_expired_warrant_ends_the_sending() {
     assert_eq!(outcome.not_scanned.len(), 4);
 }
 
+/// A clock that is set forward by an hour, or back, is told, changes no result, and gives no warrant more time.
+#[test]
+fn a_clock_that_is_set_is_told_and_gives_no_time() {
+    let ports: Vec<u16> = (1..=300).collect();
+    let rate = Profile { rate: Some(Rate { per_second: 1_000 }), ..profile() };
+    for by in [3_600i64, -3_600] {
+        let machines: HashMap<IpAddr, Machine> =
+            (0..4).map(|n| (host(n), Machine { open: [5, 250].into(), ..Machine::default() })).collect();
+        let world = World::new(plan_of(4, &ports, rate.clone()), machines, Faults::default());
+        let clock = Arc::new(ManualClock::at(Timestamp::from_second(10_000).unwrap()));
+        let step = step_once(&clock, by);
+        let (outcome, sent, _) = world.scan_by(&clock, None, &AtUpdate(step));
+        assert_eq!(found(&outcome), world.truth(), "{by}");
+        assert_eq!(captured(&sent), booked(&outcome));
+        assert!(outcome.notes.iter().any(|n| n == "the clock was set by about 3600 s while the scan ran"), "{by}");
+        assert_eq!(outcome.coverage.done, outcome.coverage.planned);
+    }
+    // Warrants that end 500 s after the start: set back, the clock gives them no more; set forward, it ends them.
+    for (by, complete) in [(-3_600i64, true), (3_600, false)] {
+        let mut plan = plan_of(4, &ports, rate.clone());
+        let addrs: Vec<IpAddr> = (0..4).map(host).collect();
+        let ends = Timestamp::from_second(10_500).unwrap();
+        let again = sample::plan(&addrs, plan.probes.clone(), plan.profile.clone(), AddrSet::default(), ends);
+        plan.targets = again.targets;
+        let world = World::new(plan, HashMap::new(), Faults::default());
+        let clock = Arc::new(ManualClock::at(Timestamp::from_second(10_000).unwrap()));
+        let (outcome, ..) = world.scan_by(&clock, None, &AtUpdate(step_once(&clock, by)));
+        assert_eq!(outcome.coverage.done == outcome.coverage.planned, complete, "{by}");
+        let ended = outcome.not_scanned.iter().filter(|n| &*n.reason == "its warrant has expired").count();
+        assert_eq!(ended, if complete { 0 } else { 4 }, "{:?}", outcome.not_scanned);
+    }
+}
+
+/// Sets the clock once, in the midst of a scan.
+fn step_once(clock: &Arc<ManualClock>, by: i64) -> impl Fn(u64) + Send + Sync + use<> {
+    use crate::base::clock::Clock;
+    let (clock, left) = (Arc::clone(clock), Mutex::new(Some(by)));
+    move |done| {
+        if done > 200
+            && let Some(by) = left.lock().unwrap().take()
+        {
+            clock.set(clock.now().checked_add(jiff::SignedDuration::from_secs(by)).unwrap());
+        }
+    }
+}
+
+/// One way of the path.
+const DELAY: Duration = Duration::from_millis(30);
+
 /// Kills at any checkpoint, as if the process had died right before the next one, then goes on.
 #[test]
 fn whoever_goes_on_from_a_checkpoint_finds_the_same() {
@@ -386,10 +444,10 @@ fn whoever_goes_on_from_a_checkpoint_finds_the_same() {
         };
         let machines: HashMap<IpAddr, Machine> =
             block(silent).into_iter().map(|(a, m)| (a, Machine { echo: true, ..m })).collect();
-        let faults = Faults { delay: Duration::from_millis(30), ..Faults::default() };
+        let faults = Faults { delay: DELAY, ..Faults::default() };
         let world = World::new(plan_of(64, &ports, profile), machines, faults);
         let shelf = Shelf::default();
-        let (whole, ..) = world.scan(Some(&shelf), &crate::base::progress::Silent);
+        let (whole, first, _) = world.scan(Some(&shelf), &crate::base::progress::Silent);
         let checkpoints = shelf.0.into_inner().unwrap();
         assert!(checkpoints.len() >= 3, "{}", checkpoints.len());
         for (n, checkpoint) in checkpoints.iter().enumerate() {
@@ -411,6 +469,15 @@ fn whoever_goes_on_from_a_checkpoint_finds_the_same() {
             }
             assert!(after.is_empty());
             assert!(before.sent <= whole.counters.sent);
+            // A pair that had left and been answered before the checkpoint is not asked again: only what was on its way
+            // there, and what left later, is.
+            if !silent && !ping {
+                let answered = first[before.sent as usize - 1].0.saturating_sub(DELAY * 2);
+                let early: Vec<_> = first.iter().filter(|(at, _)| *at < answered).cloned().collect();
+                let known = captured(&early);
+                let again: Vec<_> = captured(&sent).into_keys().filter(|pair| known.contains_key(pair)).collect();
+                assert!(known.len() > 500 && again.is_empty(), "checkpoint {n}: {again:?}");
+            }
         }
         let mut damaged = checkpoints.last().unwrap().clone();
         let middle = damaged.len() / 2;

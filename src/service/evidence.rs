@@ -1,6 +1,7 @@
 //! What was seen on a host and its ports, typed and redacted, so that checks can be run over it again at any time
 //! without a packet. Architecture, decision 5: what was not tested says so.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use jiff::Timestamp;
 use crate::lang::job::{Consent, Protocol};
 
 /// A value of a fact.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Fact {
     /// Yes or no.
     Bool(bool),
@@ -61,19 +62,62 @@ impl From<Vec<String>> for Fact {
 }
 
 /// Facts by dotted path, such as `ssh.kex` or `tls.certificate.not_after`. A path that is missing was not learned.
-/// A copy shares them until one side changes.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Facts(Arc<BTreeMap<String, Fact>>);
+///
+/// A copy shares the facts it was made from; what is set on it later is its own and comes first. Of ten thousand hosts
+/// that look alike, each holds the few facts in which it differs.
+#[derive(Clone, Default)]
+pub struct Facts {
+    shared: Arc<BTreeMap<String, Fact>>,
+    /// Sorted by path.
+    own: Vec<(Box<str>, Fact)>,
+}
+
+impl std::fmt::Debug for Facts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+impl PartialEq for Facts {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Facts {}
 
 impl Facts {
     /// Sets a fact.
     pub fn set(&mut self, path: &str, fact: impl Into<Fact>) {
-        Arc::make_mut(&mut self.0).insert(path.to_owned(), fact.into());
+        let fact = fact.into();
+        if self.own.is_empty()
+            && let Some(unshared) = Arc::get_mut(&mut self.shared)
+        {
+            unshared.insert(path.to_owned(), fact);
+            return;
+        }
+        match self.own.binary_search_by(|(own, _)| (**own).cmp(path)) {
+            Ok(at) => {
+                if let Some(own) = self.own.get_mut(at) {
+                    own.1 = fact;
+                }
+            }
+            Err(at) => self.own.insert(at, (path.into(), fact)),
+        }
     }
 
     /// A fact.
     pub fn get(&self, path: &str) -> Option<&Fact> {
-        self.0.get(path)
+        let own = self.own.binary_search_by(|(own, _)| (**own).cmp(path)).ok();
+        own.and_then(|at| self.own.get(at)).map(|(_, fact)| fact).or_else(|| self.shared.get(path))
+    }
+
+    /// All of them in one map that nobody shares.
+    fn unshare(&mut self) -> &mut BTreeMap<String, Fact> {
+        let own = std::mem::take(&mut self.own);
+        let all = Arc::make_mut(&mut self.shared);
+        all.extend(own.into_iter().map(|(path, fact)| (path.into_string(), fact)));
+        all
     }
 
     /// A yes-or-no fact.
@@ -119,21 +163,36 @@ impl Facts {
     /// True where any path begins with this text, such as `tls.`.
     pub fn any_under(&self, prefix: &str) -> bool {
         let from = (std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded);
-        self.0.range::<str, _>(from).next().is_some_and(|(path, _)| path.starts_with(prefix))
+        self.shared.range::<str, _>(from).next().is_some_and(|(path, _)| path.starts_with(prefix))
+            || self.own.iter().any(|(path, _)| path.starts_with(prefix))
     }
 
     /// All of them, sorted by path.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Fact)> {
-        self.0.iter().map(|(k, v)| (k.as_str(), v))
+        let mut shared = self.shared.iter().map(|(path, fact)| (path.as_str(), fact)).peekable();
+        let mut own = self.own.iter().map(|(path, fact)| (&**path, fact)).peekable();
+        std::iter::from_fn(move || match (shared.peek(), own.peek()) {
+            (Some((theirs, _)), Some((ours, _))) => match theirs.cmp(ours) {
+                Ordering::Less => shared.next(),
+                Ordering::Equal => {
+                    shared.next();
+                    own.next()
+                }
+                Ordering::Greater => own.next(),
+            },
+            (Some(_), None) => shared.next(),
+            (None, _) => own.next(),
+        })
     }
 
     /// Takes over the facts of another dialogue with the same service. Lists that several dialogues fill are joined;
     /// of two certificates the first stays, whole.
     pub fn extend(&mut self, other: Self) {
         const JOINED: &[&str] = &["tls.versions", "tls.suites", "tls.groups", "tls.alpn"];
-        let own = Arc::make_mut(&mut self.0);
+        let own = self.unshare();
         let certificate = own.contains_key("tls.certificate.fingerprint");
-        for (path, fact) in Arc::unwrap_or_clone(other.0) {
+        let mut other = other;
+        for (path, fact) in std::mem::take(other.unshare()) {
             if certificate && path.starts_with("tls.certificate.") {
                 continue;
             }
@@ -151,7 +210,7 @@ impl Facts {
 
     /// Changes every text in place.
     pub fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
-        Arc::make_mut(&mut self.0).values_mut().flat_map(|fact| match fact {
+        self.unshare().values_mut().flat_map(|fact| match fact {
             Fact::Text(text) => std::slice::from_mut(text).iter_mut(),
             Fact::List(texts) => texts.iter_mut(),
             Fact::Bool(_) | Fact::Int(_) | Fact::Date(_) => [].iter_mut(),
@@ -160,7 +219,7 @@ impl Facts {
 
     /// True for none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.shared.is_empty() && self.own.is_empty()
     }
 }
 
@@ -251,4 +310,32 @@ pub struct HostEvidence {
     pub services: Vec<ServiceEvidence>,
     /// Ownership could not be confirmed to the end: nothing here becomes a finding. product.md F2.
     pub unattributed: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a copy is given changes neither its origin nor what one map of all of it would say.
+    #[test]
+    fn copies_share_what_they_have_in_common() {
+        let mut origin = Facts::default();
+        origin.set("b", true);
+        origin.set("d", 4i64);
+        let mut copy = origin.clone();
+        for (path, n) in [("c", 3i64), ("d", 5), ("a", 1), ("c", 33)] {
+            copy.set(path, n);
+        }
+        assert_eq!(format!("{origin:?}"), r#"{"b": Bool(true), "d": Int(4)}"#);
+        assert_eq!(format!("{copy:?}"), r#"{"a": Int(1), "b": Bool(true), "c": Int(33), "d": Int(5)}"#);
+        assert_eq!((copy.int("d"), copy.bool("b"), copy.get("e")), (Some(5), Some(true), None));
+        assert!(copy.any_under("c") && copy.any_under("b") && !copy.any_under("bb"));
+        let mut flat = Facts::default();
+        flat.extend(copy.clone());
+        assert!(flat == copy && flat != origin);
+        copy.set("t", "text");
+        copy.texts_mut().for_each(|t| t.push('!'));
+        assert_eq!(copy.text("t"), Some("text!"));
+        assert!(Facts::default().is_empty() && !copy.is_empty());
+    }
 }

@@ -1,13 +1,15 @@
-//! Evidence in the store: one JSON document a host, on record types of its own.
+//! Evidence in the store: one JSON document a host, or one for many hosts of which there is little to tell, on record
+//! types of its own.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sqlx::Connection;
+use sqlx::{Connection, QueryBuilder, Sqlite};
 
-use super::{Store, StoreError};
+use super::{ROWS, Store, StoreError, evidence_batch};
 use crate::lang::job::Protocol;
 use crate::service::evidence::{Extract, Fact, Facts, HostEvidence, Recognised, ServiceEvidence};
 
@@ -165,43 +167,80 @@ pub fn read(text: &str) -> Result<HostEvidence, serde_json::Error> {
     })
 }
 
-impl Store {
-    /// Keeps the evidence of a run's hosts; of a host that is there already, the newer counts.
-    pub fn save_evidence(&mut self, reference: &str, hosts: &[HostEvidence]) -> Result<(), StoreError> {
-        let failed = self.failed();
-        let damaged = |e: serde_json::Error| StoreError::Damaged { path: self.database.clone(), why: e.to_string() };
-        let mut rows = Vec::new();
-        for host in hosts {
-            rows.push((host.asset.to_string(), host.addr.to_string(), write(host).map_err(damaged)?));
+/// Rows of the table: asset, address, document.
+type Rows = Vec<(String, String, String)>;
+
+/// One row for each host that has something to tell, and one for many of the others.
+fn documents(hosts: &[&HostEvidence]) -> Result<Rows, serde_json::Error> {
+    let (plain, rest): (Vec<&HostEvidence>, Vec<&HostEvidence>) =
+        hosts.iter().copied().partition(|h| evidence_batch::holds(h));
+    let batches: Vec<&[&HostEvidence]> = plain.chunks(evidence_batch::HOSTS).collect();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(batches.len()).max(1);
+    let share = batches.len().div_ceil(threads).max(1);
+    let mut rows = std::thread::scope(|scope| {
+        let write_all =
+            |some: &[&[&HostEvidence]]| some.iter().map(|b| evidence_batch::write(b)).collect::<Result<Rows, _>>();
+        let mut parts = batches.chunks(share);
+        let first = parts.next();
+        let running: Vec<_> = parts.map(|part| scope.spawn(move || write_all(part))).collect();
+        let mut rows = first.map_or(Ok(Vec::new()), write_all)?;
+        for thread in running {
+            rows.extend(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
         }
+        Ok::<_, serde_json::Error>(rows)
+    })?;
+    for host in rest {
+        rows.push((host.asset.to_string(), host.addr.to_string(), write(host)?));
+    }
+    Ok(rows)
+}
+
+impl Store {
+    /// Keeps the evidence of a run's hosts; of a host that is there already, the newer counts. It is safe from a kill at
+    /// once, and from a power cut together with the results of the run.
+    pub fn save_evidence(&mut self, reference: &str, hosts: &[&HostEvidence]) -> Result<(), StoreError> {
+        if hosts.is_empty() {
+            return Ok(());
+        }
+        let damaged = |e: serde_json::Error| StoreError::Damaged { path: self.database.clone(), why: e.to_string() };
+        let rows = documents(hosts).map_err(damaged)?;
+        self.pragma("PRAGMA synchronous = NORMAL")?;
+        let failed = self.failed();
         let connection = &mut self.connection;
-        self.runtime
-            .block_on(async {
-                let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-                for (asset, address, document) in rows {
-                    sqlx::query("INSERT OR REPLACE INTO evidence VALUES (?, ?, ?, ?)")
-                        .bind(reference)
-                        .bind(asset)
-                        .bind(address)
-                        .bind(document)
-                        .execute(&mut *transaction)
-                        .await?;
-                }
-                transaction.commit().await
-            })
-            .map_err(failed)
+        let kept = self.runtime.block_on(async {
+            let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+            for some in rows.chunks(ROWS) {
+                let mut statement = QueryBuilder::<Sqlite>::new("INSERT OR REPLACE INTO evidence ");
+                statement.push_values(some, |mut row, (asset, address, document)| {
+                    row.push_bind(reference).push_bind(asset).push_bind(address).push_bind(document);
+                });
+                statement.build().execute(&mut *transaction).await?;
+            }
+            transaction.commit().await
+        });
+        kept.map_err(failed)?;
+        self.pragma("PRAGMA synchronous = FULL")
     }
 
     /// Evidence of a run's hosts, by asset and address.
     pub fn evidence(&mut self, reference: &str) -> Result<Vec<HostEvidence>, StoreError> {
         let failed = self.failed();
-        let statement = "SELECT document FROM evidence WHERE reference = ? ORDER BY asset, address";
+        let statement = "SELECT asset, document FROM evidence WHERE reference = ?";
         let connection = &mut self.connection;
-        let documents: Vec<String> = self
+        let documents: Vec<(String, String)> = self
             .runtime
-            .block_on(async { sqlx::query_scalar(statement).bind(reference).fetch_all(connection).await })
+            .block_on(async { sqlx::query_as(statement).bind(reference).fetch_all(connection).await })
             .map_err(failed)?;
         let damaged = |e: serde_json::Error| StoreError::Damaged { path: self.database.clone(), why: e.to_string() };
-        documents.iter().map(|d| read(d).map_err(damaged)).collect()
+        let mut hosts = Vec::new();
+        for (asset, document) in &documents {
+            if asset == evidence_batch::ASSET {
+                hosts.extend(evidence_batch::read(document).map_err(damaged)?);
+            } else {
+                hosts.push(read(document).map_err(damaged)?);
+            }
+        }
+        hosts.sort_by_cached_key(|h| (Arc::clone(&h.asset), h.addr.to_string()));
+        Ok(hosts)
     }
 }

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use sqlx::{Connection, Row, SqliteConnection};
+use sqlx::{Connection, QueryBuilder, Row, Sqlite, SqliteConnection};
 
-use super::{Store, StoreError};
+use super::{ROWS, Store, StoreError};
 use crate::judge::change::{Gone, KnownFinding, OF_ONE_RUN};
 use crate::judge::check::Kind;
 use crate::judge::finding::{Finding, State};
@@ -146,10 +146,15 @@ pub(super) async fn write(
             .execute(&mut *transaction)
             .await?;
     }
-    for (asset, at) in end.tested {
-        let statement = "INSERT INTO tested VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET at = excluded.at, \
-            reference = excluded.reference WHERE excluded.at >= at";
-        sqlx::query(statement).bind(asset).bind(at.to_string()).bind(reference).execute(&mut *transaction).await?;
+    for some in end.tested.chunks(ROWS) {
+        let mut statement = QueryBuilder::<Sqlite>::new("INSERT INTO tested ");
+        statement.push_values(some, |mut row, (asset, at)| {
+            row.push_bind(asset).push_bind(at.to_string()).push_bind(reference);
+        });
+        statement.push(
+            " ON CONFLICT DO UPDATE SET at = excluded.at, reference = excluded.reference WHERE excluded.at >= at",
+        );
+        statement.build().execute(&mut *transaction).await?;
     }
     Ok(())
 }

@@ -8,6 +8,7 @@
 pub mod atomic;
 mod check;
 pub mod evidence;
+mod evidence_batch;
 pub mod findings;
 mod fresh;
 pub mod history;
@@ -16,6 +17,7 @@ mod mapped;
 pub mod run_folder;
 
 use std::fs;
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -40,6 +42,8 @@ const MIGRATIONS: &[&str] = &[
 /// Pages of the write-ahead log before a commit folds it into the database; closing does so anyway, and may do it while
 /// results are printed.
 const LOG_PAGES: &str = "16384";
+/// A write-ahead log up to this size may be left beside the database: reading it again costs the next command little.
+const SHORT_LOG_BYTES: u64 = 1 << 20;
 /// How long one process waits for another's transaction.
 const BUSY: Duration = Duration::from_secs(10);
 /// Rows written by one statement: one row a statement takes ten times as long. SQLite takes 32,766 values.
@@ -215,8 +219,8 @@ impl Store {
             .pragma("wal_autocheckpoint", LOG_PAGES)
             .foreign_keys(true)
             .busy_timeout(BUSY);
+        let new = fresh::make(&database).map_err(failed(&database))?;
         let connection = runtime.block_on(async {
-            let new = fresh::make(&database).await?;
             // What a new store needs is synced with the first change that counts.
             let options = if new { options.synchronous(SqliteSynchronous::Off) } else { options };
             let mut connection = SqliteConnection::connect_with(&options).await?;
@@ -226,9 +230,9 @@ impl Store {
                     return Err(sqlx::Error::Protocol(found));
                 }
             }
-            Ok((connection, new))
+            Ok(connection)
         });
-        let (connection, new) = connection.map_err(|e| check::unusable(&database, e))?;
+        let connection = connection.map_err(|e| check::unusable(&database, e))?;
         let syncing = new.then(|| fresh::sync(&database)).transpose().map_err(failed(&database))?;
         let mut store = Self { folder: folder.to_owned(), database, runtime, connection, ahead: None, syncing };
         store.migrate()?;
@@ -270,12 +274,9 @@ impl Store {
             let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
             let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *transaction).await?;
             let done = usize::try_from(found).unwrap_or(usize::MAX);
-            for (i, migration) in MIGRATIONS.iter().enumerate().skip(done) {
-                sqlx::raw_sql(*migration).execute(&mut *transaction).await?;
-                sqlx::raw_sql(sqlx::AssertSqlSafe(format!("PRAGMA user_version = {}", i + 1)))
-                    .execute(&mut *transaction)
-                    .await?;
-            }
+            let mut all: String = MIGRATIONS.iter().skip(done).copied().collect();
+            all.push_str(&format!("PRAGMA user_version = {};", MIGRATIONS.len()));
+            sqlx::raw_sql(sqlx::AssertSqlSafe(all)).execute(&mut *transaction).await?;
             transaction.commit().await?;
             Ok(found)
         });
@@ -489,6 +490,17 @@ impl Store {
     /// Folds the write-ahead log into the database now, as closing would.
     pub fn fold_log(&mut self) -> Result<(), StoreError> {
         self.pragma("PRAGMA wal_checkpoint(PASSIVE)")
+    }
+
+    /// Ends a process's work with the store. A short write-ahead log stays beside the database: it is on the disk, and
+    /// whoever opens the store next reads it. Folding it in takes two syncs, which one port scanned has no time for.
+    pub fn leave(self) {
+        let mut log = self.database.clone().into_os_string();
+        log.push("-wal");
+        if fs::metadata(log).is_ok_and(|facts| facts.len() <= SHORT_LOG_BYTES) {
+            // The connection is closed by the end of the process.
+            let _ = ManuallyDrop::new(self);
+        }
     }
 
     /// Targets that earlier parts of a run have finished, as (asset, address).

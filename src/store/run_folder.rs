@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 
 use super::{Store, atomic};
 use crate::base::addr_set::AddrRange;
+use crate::plan::shard::Shard;
 use crate::scan::Keep;
 
 /// Largest control file that is read.
@@ -27,6 +28,8 @@ pub enum Request {
     Resume,
     /// Send nothing there any more.
     Exclude(AddrRange),
+    /// It is this shard of its plan, in every part of the run.
+    Shard(Shard),
 }
 
 impl Request {
@@ -36,6 +39,7 @@ impl Request {
             Self::Cancel => "cancel\n".into(),
             Self::Resume => "resume\n".into(),
             Self::Exclude(range) => format!("exclude {range}\n"),
+            Self::Shard(shard) => format!("shard {shard}\n"),
         }
     }
 
@@ -45,6 +49,7 @@ impl Request {
             ("cancel", "") => Some(Self::Cancel),
             ("resume", "") => Some(Self::Resume),
             ("exclude", range) => range.parse().ok().map(Self::Exclude),
+            ("shard", shard) => shard.parse().ok().map(Self::Shard),
             _ => None,
         }
     }
@@ -108,6 +113,11 @@ impl RunFolder {
         }
         let text = fs::read_to_string(path).unwrap_or_default();
         text.split_inclusive('\n').filter_map(|l| l.strip_suffix('\n')).filter_map(Request::read).collect()
+    }
+
+    /// The shard that the run is; none where it is the whole.
+    pub fn shard(&self) -> Option<Shard> {
+        self.requests().into_iter().find_map(|r| if let Request::Shard(shard) = r { Some(shard) } else { None })
     }
 
     /// Length of the control file, to see whether there is anything new.

@@ -38,7 +38,7 @@ impl Story {
         let hosts: Vec<HostEvidence> = evidence(text);
         let mut judged: Judged = judged(&hosts);
         let mut findings = std::mem::take(&mut judged.findings);
-        let gone: Vec<Gone> = compare(&mut findings, self.0.clone(), &View::new(&judged, &hosts));
+        let gone: Vec<Gone> = compare(&mut findings, self.0.clone(), &View::new(&judged, &hosts, &self.0));
         let mut lines: Vec<String> = findings
             .iter()
             .filter(|f| !f.check.starts_with("IG-"))

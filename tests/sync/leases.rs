@@ -96,7 +96,7 @@ fn an_address_reassigned_between_plan_and_packet_gets_none() {
     // The plan is of the scripted time; its warrants are made to last until now.
     plan.targets = renewed(&place, &env);
     let mut store = place.store();
-    let options = RunOptions { mode: Some(Mode::Connect), resume: None, approved: None };
+    let options = RunOptions { mode: Some(Mode::Connect), ..RunOptions::default() };
     let ran = pipeline::run(&prepared, &plan, options, &mut store, &env, &mut |_| Ok(())).unwrap();
 
     assert_eq!(
@@ -187,6 +187,7 @@ fn an_address_lost_while_scanning_gets_no_further_packet() {
         progress: &thief,
         stop: &Stop::default(),
         finished: &[],
+        elsewhere: &[],
         exclusions: &LiveExclusions::default(),
         keep: None,
         leases: Some(Arc::clone(&leases)),

@@ -11,6 +11,7 @@ use crate::cli::exit::Exit;
 use crate::cli::fail_on::{FailOn, violated};
 use crate::cli::stop_on_ctrl_c;
 use crate::plan::plan::Launch;
+use crate::plan::shard::Shard;
 use crate::report::model::Results;
 use crate::report::plan_document::{PlanDocument, moved};
 use crate::report::{plan_text, results_text};
@@ -36,6 +37,8 @@ pub struct Options {
     pub show_plan: bool,
     /// Go on with this run.
     pub resume: Option<String>,
+    /// The shard of the plan.
+    pub shard: Option<Shard>,
     /// What ends with exit code 1.
     pub fail_on: Vec<FailOn>,
 }
@@ -50,6 +53,7 @@ impl Default for Options {
             seed: None,
             show_plan: false,
             resume: None,
+            shard: None,
             fail_on: vec![FailOn::Policy],
         }
     }
@@ -63,6 +67,7 @@ pub fn run(session: &Session, args: &RunArgs) -> Result<Exit> {
         out: args.out.clone(),
         offline: args.offline,
         seed: args.seed,
+        shard: args.shard,
         fail_on: args.fail_on.clone(),
         ..Options::default()
     };
@@ -101,7 +106,12 @@ pub fn run_scan(session: &Session, scan: Option<&str>, options: &Options) -> Res
         ModeArg::Raw => Some(Mode::Raw),
         ModeArg::Connect => Some(Mode::Connect),
     };
-    let how = RunOptions { mode, resume: options.resume.as_deref(), approved: options.plan.as_ref().map(|_| true) };
+    let how = RunOptions {
+        mode,
+        resume: options.resume.as_deref(),
+        approved: options.plan.as_ref().map(|_| true),
+        shard: options.shard,
+    };
     // The process ends after this: giving 65,536 hosts back to the allocator one by one would take 40 ms.
     let plan = ManuallyDrop::new(plan);
     let mut show = |results: &Results| {
@@ -121,7 +131,7 @@ pub fn run_scan(session: &Session, scan: Option<&str>, options: &Options) -> Res
         Ok(())
     };
     let ran = ManuallyDrop::new(pipeline::run(&prepared, &plan, how, &mut store, &env, &mut show)?);
-    drop(store);
+    store.leave();
     // What is violated is certain, whatever else was not read or not reached.
     if let (Some(_), Some(why)) = (&ran.outcome, violated(&options.fail_on, &ran.results)) {
         session.output.error(&why);

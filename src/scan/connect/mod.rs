@@ -136,7 +136,8 @@ impl<'a, 'b> Scanner<'a, 'b> {
     }
 
     fn run(mut self) {
-        let finished: std::collections::HashSet<u32> = self.input.finished.iter().copied().collect();
+        let finished: std::collections::HashSet<u32> =
+            self.input.finished.iter().chain(self.input.elsewhere).copied().collect();
         let all: Vec<u32> =
             (0..self.input.plan.targets.len() as u32).filter(|target| !finished.contains(target)).collect();
         let profile = &self.input.plan.profile;

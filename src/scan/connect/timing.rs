@@ -32,9 +32,9 @@ impl Rtt {
         self.least = self.least.min(now);
     }
 
-    /// Smoothed time and four times its spread, within bounds; none before the first answer.
+    /// Smoothed time and four times its spread, a quarter more at least, within bounds; none before the first answer.
     pub(super) fn wait(self) -> Option<Duration> {
-        let micros = u64::from(self.smoothed) + 4 * u64::from(self.spread);
+        let micros = u64::from(self.smoothed) + (4 * u64::from(self.spread)).max(u64::from(self.smoothed / 4));
         (self.smoothed != 0).then(|| Duration::from_micros(micros).clamp(SHORTEST_WAIT, FIRST_WAIT))
     }
 
@@ -57,28 +57,52 @@ pub(super) fn wait(host: Rtt, run: Rtt, tries: u8, last: bool) -> Duration {
 }
 
 /// Questions in flight: starts small, doubles while answers come in time, shrinks where a queue builds up or where hosts
-/// that refuse reliably fall silent.
+/// that refuse reliably fall silent more often than they used to, and grows again.
 #[derive(Debug)]
 pub(super) struct Window {
     size: f64,
     most: f64,
     doubling: bool,
-    /// Share of silence among hosts that answer, smoothed.
-    lost: f64,
+    period: Period,
+    /// The smallest share of silence of any period: loss that is there at any pace.
+    usual: f64,
     held_until: Duration,
     /// Times that it shrank.
     pub(super) shrunk: u32,
 }
 
+/// Outcomes counted over at least two waits: the answers to a burst come together and its silences together, so that
+/// over less either of them would be all there is.
+#[derive(Debug, Clone, Copy, Default)]
+struct Period {
+    began: Duration,
+    answered: u32,
+    silent: u32,
+}
+
 impl Window {
     const FIRST: f64 = 512.0;
     const LEAST: f64 = 32.0;
-    /// More loss than this is taken for a path that is full or policed, less for an unlucky one.
-    const LOSS: f64 = 0.2;
+    /// More silence than twice the usual and this is taken for a path that is full or policed.
+    const LOSS: f64 = 0.15;
+    /// A period is no shorter, and judged by no fewer outcomes.
+    const PERIOD: Duration = Duration::from_millis(250);
+    const OUTCOMES: u32 = 64;
+    /// Growth a round trip once it has shrunk, and the shortest round trip that counts as one.
+    const REGROWTH: f64 = 0.05;
+    const ROUND_TRIP: Duration = Duration::from_millis(20);
 
     pub(super) fn new(most: usize) -> Self {
         let most = most as f64;
-        Self { size: Self::FIRST.min(most), most, doubling: true, lost: 0.0, held_until: Duration::ZERO, shrunk: 0 }
+        Self {
+            size: Self::FIRST.min(most),
+            most,
+            doubling: true,
+            period: Period::default(),
+            usual: 1.0,
+            held_until: Duration::ZERO,
+            shrunk: 0,
+        }
     }
 
     pub(super) fn size(&self) -> usize {
@@ -87,22 +111,29 @@ impl Window {
 
     /// An answer; `queued` where it was late. `rtt` is how long a change takes to show.
     pub(super) fn answered(&mut self, queued: bool, rtt: Duration, now: Duration) {
-        self.lost -= self.lost / 128.0;
+        self.period.answered += 1;
         if queued {
             self.shrink(rtt, now);
         } else {
-            self.grow();
+            self.grow(rtt);
         }
     }
 
     /// Silence; `expected` where the host answers reliably otherwise.
     pub(super) fn silent(&mut self, expected: bool, wait: Duration, now: Duration) {
         if !expected {
-            self.grow();
+            self.grow(wait);
             return;
         }
-        self.lost += (1.0 - self.lost) / 128.0;
-        if self.lost > Self::LOSS {
+        self.period.silent += 1;
+        let Period { began, answered, silent } = self.period;
+        if now.saturating_sub(began) < Self::PERIOD.max(wait * 2) || answered + silent < Self::OUTCOMES {
+            return;
+        }
+        self.period = Period { began: now, ..Period::default() };
+        let share = f64::from(silent) / f64::from(answered + silent);
+        self.usual = self.usual.min(share);
+        if share > self.usual * 2.0 + Self::LOSS {
             self.shrink(wait, now);
         }
     }
@@ -118,8 +149,10 @@ impl Window {
         self.most = (self.most * 1.25 + 1.0).min(most as f64);
     }
 
-    fn grow(&mut self) {
-        let by = if self.doubling { 1.0 } else { 1.0 / self.size.max(1.0) };
+    /// A window of answers comes in one round trip.
+    fn grow(&mut self, rtt: Duration) {
+        let trip = (rtt.as_secs_f64() / Self::ROUND_TRIP.as_secs_f64()).min(1.0);
+        let by = if self.doubling { 1.0 } else { Self::REGROWTH * trip };
         self.size = (self.size + by).min(self.most);
     }
 
@@ -129,7 +162,6 @@ impl Window {
         }
         self.size = (self.size * 0.7).max(Self::LEAST.min(self.most));
         self.doubling = false;
-        self.lost = 0.0;
         self.shrunk += 1;
         self.held_until = now + pause;
     }
@@ -179,20 +211,29 @@ mod tests {
         window.answered(true, MS * 10, MS * 100);
         window.answered(true, MS * 10, MS * 101);
         assert_eq!((window.size(), window.shrunk), (1_758, 1));
-        // A little loss does nothing, much does.
-        for i in 0..1_000 {
-            window.silent(i % 20 == 0, MS, MS * 200);
-            window.answered(false, MS, MS * 200);
-        }
+        // What is lost at any pace does nothing, more than that does. A window of 500 is answered after 80 ms, and what
+        // is lost of it falls silent together 20 ms later.
+        let mut now = MS * 200;
+        let mut bursts = |window: &mut Window, lost: u32, trips: u32| {
+            for _ in 0..trips {
+                now += MS * 80;
+                (0..500 - lost).for_each(|_| window.answered(false, MS * 80, now));
+                now += MS * 20;
+                (0..lost).for_each(|_| window.silent(true, MS * 100, now));
+            }
+        };
+        let before = window.size();
+        bursts(&mut window, 50, 50);
         assert_eq!(window.shrunk, 1);
-        for _ in 0..200 {
-            window.silent(true, MS, MS * 300);
-        }
-        assert!(window.shrunk > 1 && window.size() < 1_758);
+        assert!(window.size() > before + 900, "it grows again: {}", window.size());
+        bursts(&mut window, 250, 20);
+        assert!((2..12).contains(&window.shrunk), "{}", window.shrunk);
         for i in 0..100_000u32 {
-            window.answered(true, MS, MS * (1_000 + i));
+            window.answered(true, MS, MS * (100_000 + i));
         }
         assert_eq!(window.size(), 32);
+        bursts(&mut window, 0, 10);
+        assert!(window.size() > 200, "{}", window.size());
         window.limit(3);
         assert_eq!(window.size(), 3);
     }
