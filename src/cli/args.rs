@@ -212,6 +212,20 @@ pub struct InventoryArgs {
     pub known_at: Option<String>,
 }
 
+/// Which moment a scan is planned for.
+#[derive(Debug, Clone, Default, Args)]
+pub struct MomentArgs {
+    /// The moment that `now` means [default: the clock, or the time of --as-of]
+    #[arg(long, value_name = "TIME")]
+    pub now: Option<String>,
+    /// With the inventory as it was true then, from the history that `sync` keeps; names are not resolved
+    #[arg(long, value_name = "TIME")]
+    pub as_of: Option<String>,
+    /// With --as-of: only by what had been learned then
+    #[arg(long, value_name = "TIME", requires = "as_of")]
+    pub known_at: Option<String>,
+}
+
 /// `query`
 #[derive(Debug, Args)]
 #[command(
@@ -286,15 +300,19 @@ pub enum DialectArg {
 
 /// `plan`
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  palisade plan edge\n  palisade plan edge --out plan.json && palisade run edge --plan plan.json\n  \
+    palisade plan edge --as-of 2026-03-30      what would have been scanned then"
+)]
 pub struct PlanArgs {
     /// Scan name
     pub scan: String,
     /// Write the plan as JSON, for `run --plan`
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// The moment that `now` means [default: the clock]
-    #[arg(long, value_name = "TIME")]
-    pub now: Option<String>,
+    /// Which moment it is about.
+    #[command(flatten)]
+    pub moment: MomentArgs,
     /// Do not resolve names: plan by the inventory's addresses alone
     #[arg(long)]
     pub offline: bool,
@@ -302,14 +320,16 @@ pub struct PlanArgs {
 
 /// `why`
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  palisade why edge web-1\n  \
+    palisade why edge i-0abc --as-of 2026-03-30      why it was scanned then, or not")]
 pub struct WhyArgs {
     /// Scan name
     pub scan: String,
     /// Asset id or name
     pub asset: String,
-    /// The moment that `now` means [default: the clock]
-    #[arg(long, value_name = "TIME")]
-    pub now: Option<String>,
+    /// Which moment it is about.
+    #[command(flatten)]
+    pub moment: MomentArgs,
 }
 
 /// `run`

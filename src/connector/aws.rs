@@ -283,7 +283,7 @@ impl Aws {
         let facing = some(l.scheme.as_ref()).is_some_and(|s| s.eq_ignore_ascii_case("internet-facing"));
         let found = Balancer {
             name: some(l.dns_name.as_ref()),
-            id: some(l.load_balancer_name.as_ref()).unwrap_or(""),
+            id: "",
             account: "",
             region: "",
             zone: l.availability_zones.iter().flatten().map(Text::as_str).next(),
@@ -291,7 +291,13 @@ impl Aws {
             active: true,
             addresses: Vec::new(),
         };
+        let name = some(l.load_balancer_name.as_ref()).filter(|n| desk.fits(n, record.site));
+        let before = desk.load_balancers.len();
         self.balancer(desk, found, record);
+        if let (Some(balancer), Some(name)) = (desk.load_balancers.get_mut(before), name) {
+            let account = desk.coverage.get(balancer.partition).map_or("", |p| &p.account);
+            balancer.id = classic_arn(account, &balancer.region, name).into();
+        }
     }
 
     fn balancer(&mut self, desk: &mut Desk<'_>, found: Balancer<'_>, record: &mut Record<'_>) {
@@ -368,6 +374,17 @@ struct Balancer<'a> {
     internet_facing: bool,
     active: bool,
     addresses: Vec<IpAddr>,
+}
+
+/// The ARN of a classic load balancer, which its record does not hold; its name alone is unique only within account and
+/// region.
+fn classic_arn(account: &str, region: &str, name: &str) -> String {
+    let partition = match region {
+        r if r.starts_with("cn-") => "aws-cn",
+        r if r.starts_with("us-gov-") => "aws-us-gov",
+        _ => "aws",
+    };
+    format!("arn:{partition}:elasticloadbalancing:{region}:{account}:loadbalancer/{name}")
 }
 
 fn or_empty<'t>(text: &'t Option<Text<'_>>) -> &'t str {

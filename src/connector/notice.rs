@@ -1,5 +1,6 @@
 //! What a reading of recorded answers has to say: one notice a problem, with the file and the record it stands in.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -62,40 +63,38 @@ impl<'a> Site<'a> {
     }
 }
 
-/// The notices of one reading, as many as are worth showing; the rest is counted by file.
+/// The notices of one reading, as many as are worth showing; the rest is counted by file. The parts of a file may come
+/// between those of others, as the pages of several partitions do.
 #[derive(Debug)]
 pub(super) struct Notices {
     kept: Vec<Notice>,
     limit: usize,
-    in_file: usize,
-    file: Arc<str>,
+    /// How many there were of each file.
+    counts: BTreeMap<Arc<str>, usize>,
 }
 
 impl Notices {
     /// Keeps `limit` notices a file.
     pub(super) fn new(limit: usize) -> Self {
-        Self { kept: Vec::new(), limit, in_file: 0, file: "".into() }
+        Self { kept: Vec::new(), limit, counts: BTreeMap::new() }
     }
 
     /// True where there was nothing to say.
     pub(super) fn is_empty(&self) -> bool {
-        self.kept.is_empty() && self.in_file == 0
+        self.counts.is_empty()
     }
 
     /// Forgets what was said.
     pub(super) fn clear(&mut self) {
         self.kept.clear();
-        self.in_file = 0;
+        self.counts.clear();
     }
 
     /// A notice about a record.
     pub(super) fn at(&mut self, severity: Severity, code: &'static str, site: Site<'_>, text: impl Into<String>) {
-        if *site.file != self.file {
-            self.close();
-            self.file = Arc::clone(site.file);
-        }
-        self.in_file += 1;
-        if self.in_file <= self.limit {
+        let count = self.counts.entry(Arc::clone(site.file)).or_default();
+        *count += 1;
+        if *count <= self.limit {
             let (file, path) = (Arc::clone(site.file), site.path());
             self.kept.push(Notice { severity, code, file, path, text: text.into() });
         }
@@ -111,20 +110,14 @@ impl Notices {
         self.at(Severity::Warning, code, site, text);
     }
 
-    /// Says how many notices about the present file were left out.
-    fn close(&mut self) {
-        let more = self.in_file.saturating_sub(self.limit);
-        if more > 0 {
-            let text = format!("{more} more notices about this file are not shown");
-            let file = Arc::clone(&self.file);
-            self.kept.push(Notice { severity: Severity::Warning, code: "P0368", file, path: String::new(), text });
-        }
-        self.in_file = 0;
-    }
-
-    /// All notices, in the order of reading.
+    /// All notices, in the order of reading, and how many of each file were left out.
     pub(super) fn into_list(mut self) -> Vec<Notice> {
-        self.close();
+        for (file, count) in self.counts {
+            if let Some(more) = count.checked_sub(self.limit).filter(|n| *n > 0) {
+                let text = format!("{more} more notices about this file are not shown");
+                self.kept.push(Notice { severity: Severity::Warning, code: "P0368", file, path: String::new(), text });
+            }
+        }
         self.kept
     }
 }

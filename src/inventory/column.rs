@@ -145,6 +145,11 @@ impl ColumnData {
         data
     }
 
+    /// Whether both hold the same values in the same places; what else a column has is made from them.
+    pub(super) fn same_values(&self, other: &Self) -> bool {
+        (&self.dictionary, &self.cells) == (&other.dictionary, &other.cells)
+    }
+
     fn each_cell(&self, mut visit: impl FnMut(u32, u32)) {
         match &self.cells {
             Cells::Empty => {}

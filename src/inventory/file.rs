@@ -67,6 +67,18 @@ impl Parts {
         self.connector_names = names;
     }
 
+    /// Whether two have the same tables; times and places in a file count for nothing.
+    pub(super) fn same_tables(&self, other: &Self) -> bool {
+        self.partitions == other.partitions
+            && self.load_balancers == other.load_balancers
+            && self.connector_names == other.connector_names
+            && (&self.id_ends, &self.id_text) == (&other.id_ends, &other.id_text)
+            && self.providers == other.providers
+            && (&self.row_partitions, &self.row_connectors) == (&other.row_partitions, &other.row_connectors)
+            && (&self.interface_ends, &self.interfaces) == (&other.interface_ends, &other.interfaces)
+            && self.stale == other.stale
+    }
+
     pub(super) fn asset_id(&self, row: u32) -> &str {
         let at = row as usize;
         let start = at.checked_sub(1).and_then(|p| self.id_ends.get(p)).copied().unwrap_or(0);
@@ -90,11 +102,16 @@ impl Parts {
     }
 }
 
-/// Writes the body piece by piece.
-pub(super) fn write<'a>(parts: &Parts, column: impl Fn(TokenId) -> &'a ColumnData, sink: &mut dyn FnMut(&[u8])) {
+/// Writes the body piece by piece, with the times that it is to have.
+pub(super) fn write<'a>(
+    parts: &Parts,
+    (taken_at, learned_at): (Timestamp, Timestamp),
+    column: impl Fn(TokenId) -> &'a ColumnData,
+    sink: &mut dyn FnMut(&[u8]),
+) {
     let mut out = Writer::default();
-    out.i64(parts.taken_at.as_microsecond());
-    out.i64(parts.learned_at.as_microsecond());
+    out.i64(taken_at.as_microsecond());
+    out.i64(learned_at.as_microsecond());
     out.u32(parts.partitions.len() as u32);
     for p in &parts.partitions {
         write_partition(&mut out, p);
@@ -143,15 +160,21 @@ fn checksum(body: &[u8]) -> u64 {
     hash.finish()
 }
 
-/// Puts the header before a body.
-pub(super) fn seal(id: &str, body: &[u8]) -> Vec<u8> {
+/// A header, and the body that `write` hands out.
+pub(super) fn sealed(id: &str, write: impl FnOnce(&mut dyn FnMut(&[u8]))) -> Vec<u8> {
     let mut out = Writer::default();
-    out.bytes.reserve(body.len() + 64);
     out.bytes.extend_from_slice(MAGIC);
     out.u32(VERSION);
     out.text(Some(id));
-    out.u64(checksum(body));
-    out.bytes.extend_from_slice(body);
+    let place = out.bytes.len();
+    out.u64(0);
+    let body = out.bytes.len();
+    write(&mut |bytes| out.bytes.extend_from_slice(bytes));
+    // The checksum is known once the body is there.
+    let sum = checksum(out.bytes.get(body..).unwrap_or(&[])).to_le_bytes();
+    if let Some(slot) = out.bytes.get_mut(place..body) {
+        slot.copy_from_slice(&sum);
+    }
     out.bytes
 }
 

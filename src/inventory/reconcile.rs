@@ -5,6 +5,7 @@
 //! provider's error never removes a record. product.md part 3, wants 2 and 3.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -15,6 +16,7 @@ use super::load_balancer::LoadBalancer;
 use super::partition::{Kind, Partition, PartitionId, PartitionState};
 use super::snapshot::SnapshotInput;
 use super::stale::{RecordKey, StaleRecord};
+use crate::base::fast::FastMap;
 
 /// What became of one record.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,7 +25,7 @@ pub enum What {
     Came,
     /// A complete reading of its partition no longer has it.
     Went,
-    /// The connector no longer reads its region.
+    /// The connector no longer reads its account or region.
     Left,
     /// It was not seen, and its partition was not completely read: the record is kept.
     Kept {
@@ -86,8 +88,9 @@ pub struct Reconciled {
     pub changes: Vec<Change>,
 }
 
-/// Holds one connector's new reading against its last one. `reads` says whether the connector reads a region at all.
-pub fn reconcile(old: Option<SnapshotInput>, new: SnapshotInput, reads: &dyn Fn(&str) -> bool) -> Reconciled {
+/// Holds one connector's new reading against its last one. `reads` says whether the connector reads an account and
+/// region at all.
+pub fn reconcile(old: Option<SnapshotInput>, new: SnapshotInput, reads: &dyn Fn(&str, &str) -> bool) -> Reconciled {
     let old = old.unwrap_or_default();
     let mut work = Work::new(&old, new, reads);
     work.assets();
@@ -98,11 +101,13 @@ pub fn reconcile(old: Option<SnapshotInput>, new: SnapshotInput, reads: &dyn Fn(
 
 struct Work<'a> {
     old: &'a SnapshotInput,
-    reads: &'a dyn Fn(&str) -> bool,
+    reads: &'a dyn Fn(&str, &str) -> bool,
     /// Whether each partition was completely read, before any was added.
     read: HashMap<Place, bool>,
     /// Where each partition of the input is.
     places: HashMap<Place, PartitionId>,
+    /// What stands beside the instances of a partition and was not completely read.
+    missing: HashMap<PartitionId, Rc<[Kind]>>,
     input: SnapshotInput,
     changes: Vec<Change>,
 }
@@ -119,8 +124,16 @@ enum Read {
 }
 
 impl<'a> Work<'a> {
-    fn new(old: &'a SnapshotInput, input: SnapshotInput, reads: &'a dyn Fn(&str) -> bool) -> Self {
-        let mut work = Self { old, reads, read: HashMap::new(), places: HashMap::new(), input, changes: Vec::new() };
+    fn new(old: &'a SnapshotInput, input: SnapshotInput, reads: &'a dyn Fn(&str, &str) -> bool) -> Self {
+        let mut work = Self {
+            old,
+            reads,
+            read: HashMap::new(),
+            places: HashMap::new(),
+            missing: HashMap::new(),
+            input,
+            changes: Vec::new(),
+        };
         for (i, p) in work.input.partitions.iter().enumerate() {
             let place = (p.kind, Arc::clone(&p.account), Arc::clone(&p.region));
             *work.read.entry(place.clone()).or_insert(true) &= p.state == PartitionState::Complete;
@@ -156,7 +169,8 @@ impl<'a> Work<'a> {
     }
 
     fn assets(&mut self) {
-        let mut fresh: HashMap<(Provider, Arc<str>), usize> = HashMap::new();
+        let mut fresh: FastMap<(Provider, Arc<str>), usize> = FastMap::default();
+        fresh.reserve(self.input.assets.len());
         for (at, asset) in self.input.assets.iter().enumerate() {
             fresh.entry((asset.provider, Arc::clone(&asset.id))).or_insert(at);
         }
@@ -191,7 +205,7 @@ impl<'a> Work<'a> {
         let old: &SnapshotInput = self.old;
         let place = self.place(old, asset.partition).cloned();
         let (account, region) = ends(place.as_ref());
-        if !(self.reads)(&region) {
+        if !(self.reads)(&account, &region) {
             return self.changes.push(change(asset, place.as_ref(), What::Left));
         }
         if self.read(&account, &region, Kind::Instances) == Read::Complete {
@@ -209,24 +223,33 @@ impl<'a> Work<'a> {
     }
 
     fn seen_again(&mut self, before: &Asset, at: usize) {
-        let Some(after) = self.input.assets.get(at).cloned() else { return };
-        let place = self.input.partitions.get(after.partition.0 as usize).cloned();
-        let (account, region) = ends(place.as_ref());
-        let missing = self.missing(&account, &region);
-        let kept = kept_values(before, &after, &missing);
+        // Of a million assets, nearly all are as they were.
+        let Some(partition) = self.input.assets.get(at).filter(|a| !same_values(before, a)).map(|a| a.partition) else {
+            return;
+        };
+        let missing = self.missing(partition);
+        let Some(after) = self.input.assets.get(at) else { return };
+        let place = self.input.partitions.get(partition.0 as usize);
+        let kept = kept_values(before, after, &missing);
+        // Values of which a part was not read are no measure of change until they are read again; then they are.
+        let unread = |token| catalogue::token(token).needs.iter().any(|k| missing.contains(k));
+        let changes = differences(before, after, &unread);
+        if !changes.is_empty() {
+            self.changes.push(change(after, place, What::Changed(changes)));
+        }
+        if !kept.is_empty() {
+            self.keep_values(before, at, kept);
+        }
+    }
+
+    /// Gives values of the old record to the new one, marked with their age.
+    fn keep_values(&mut self, before: &Asset, at: usize, kept: BTreeMap<TokenId, Kind>) {
         let stale_before = match self.old.stale.records.get(&key(before)) {
             Some(StaleRecord::Tokens(tokens)) => tokens.clone(),
             _ => BTreeSet::new(),
         };
-        // Values of which a part was not read are no measure of change until they are read again; then they are.
-        let unread = |token| catalogue::token(token).needs.iter().any(|k| missing.contains(k));
-        let changes = differences(before, &after, &unread);
-        if !changes.is_empty() {
-            self.changes.push(change(&after, place.as_ref(), What::Changed(changes)));
-        }
-        if kept.is_empty() {
-            return;
-        }
+        let Some((partition, key)) = self.input.assets.get(at).map(|a| (a.partition, key(a))) else { return };
+        let place = self.input.partitions.get(partition.0 as usize).cloned();
         let mut tokens = BTreeSet::new();
         let mut fields: Vec<Field> = Vec::new();
         for (token, kind) in kept {
@@ -246,31 +269,42 @@ impl<'a> Work<'a> {
                 self.input.stale.note(own, since);
             }
         }
-        self.input.stale.records.insert(key(&after), StaleRecord::Tokens(tokens));
+        self.input.stale.records.insert(key, StaleRecord::Tokens(tokens));
         if let Some(asset) = self.input.assets.get_mut(at) {
             asset.fields.extend(fields);
         }
     }
 
-    /// What stands beside the instances of a place and was not completely read.
-    fn missing(&self, account: &Arc<str>, region: &Arc<str>) -> Vec<Kind> {
+    /// What stands beside the instances of a partition and was not completely read.
+    fn missing(&mut self, partition: PartitionId) -> Rc<[Kind]> {
+        if let Some(known) = self.missing.get(&partition) {
+            return Rc::clone(known);
+        }
+        let (account, region) = ends(self.input.partitions.get(partition.0 as usize));
         let kinds = [Kind::Interfaces, Kind::Addresses, Kind::InstanceView];
-        kinds.into_iter().filter(|k| self.read(account, region, *k) == Read::NotComplete).collect()
+        let missing = kinds.into_iter().filter(|k| self.read(&account, &region, *k) == Read::NotComplete).collect();
+        Rc::clone(self.missing.entry(partition).or_insert(missing))
     }
 
+    /// An id is unique only within account and region: Amazon's classic load balancers have none but their name.
     fn load_balancers(&mut self) {
-        let fresh: HashMap<Arc<str>, LoadBalancer> =
-            self.input.load_balancers.iter().map(|l| (Arc::clone(&l.id), l.clone())).collect();
-        let mut known: BTreeSet<Arc<str>> = BTreeSet::new();
-        for before in &self.old.load_balancers {
-            known.insert(Arc::clone(&before.id));
-            match fresh.get(&before.id) {
-                Some(_) => {}
-                None => self.balancer_not_seen(before),
+        let old: &SnapshotInput = self.old;
+        let identity = |l: &LoadBalancer, input: &SnapshotInput| {
+            let (account, _) = ends(input.partitions.get(l.partition.0 as usize));
+            (Arc::clone(&l.id), account, Arc::clone(&l.region))
+        };
+        let fresh: Vec<_> = self.input.load_balancers.iter().map(|l| (identity(l, &self.input), l.clone())).collect();
+        let seen: BTreeSet<_> = fresh.iter().map(|(id, _)| id.clone()).collect();
+        let mut known = BTreeSet::new();
+        for before in &old.load_balancers {
+            let id = identity(before, old);
+            if !seen.contains(&id) {
+                self.balancer_not_seen(before);
             }
+            known.insert(id);
         }
         for (id, balancer) in fresh {
-            if !known.contains(&id) {
+            if known.insert(id) {
                 let place = self.input.partitions.get(balancer.partition.0 as usize).cloned();
                 self.changes.push(balancer_change(&balancer, place.as_ref(), What::Came));
             }
@@ -281,7 +315,7 @@ impl<'a> Work<'a> {
         let old: &SnapshotInput = self.old;
         let place = self.place(old, before.partition).cloned();
         let (account, region) = ends(place.as_ref());
-        let what = if !(self.reads)(&region) {
+        let what = if !(self.reads)(&account, &region) {
             What::Left
         } else if self.read(&account, &region, Kind::LoadBalancers) == Read::Complete {
             What::Went
@@ -343,6 +377,16 @@ fn balancer_change(balancer: &LoadBalancer, place: Option<&Partition>, what: Wha
         kind: Kind::LoadBalancers,
         what,
     }
+}
+
+/// Whether two records hold the same values in the same order; where they do not, they may still mean the same.
+fn same_values(before: &Asset, after: &Asset) -> bool {
+    fn by_token(asset: &Asset) -> Vec<&Field> {
+        let mut fields: Vec<&Field> = asset.fields.iter().collect();
+        fields.sort_by_key(|f| f.token);
+        fields
+    }
+    before.fields.len() == after.fields.len() && by_token(before) == by_token(after)
 }
 
 /// Tokens whose values differ. Providers deliver lists in any order, so elements are compared as a set: each is all its

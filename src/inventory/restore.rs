@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::asset::{Asset, Field};
+use super::asset::{Asset, Field, Value};
 use super::catalogue::{self, TokenId, ids};
 use super::partition::PartitionId;
 use super::snapshot::{Snapshot, SnapshotInput, ValueRef};
 use super::stale::{RecordKey, Stale, StaleRecord};
+
+/// Values that most assets have at most; more only cost another allocation.
+const FIELDS: usize = 32;
 
 impl Snapshot {
     /// The records of this snapshot, stale ones marked. Building them again gives the same snapshot.
@@ -15,10 +18,13 @@ impl Snapshot {
         let mut assets: Vec<Asset> = (0..self.len()).filter_map(|row| self.record(row)).collect();
         for token in catalogue::all_ids() {
             let column = self.column(token);
+            // Rows share the text of a value, as they did when it was read.
+            let values: Vec<Option<Value>> =
+                (0..column.codes()).map(|code| column.value(code).map(ValueRef::to_value)).collect();
             for row in column.present() {
                 let Some(asset) = assets.get_mut(row as usize) else { continue };
                 asset.fields.extend(column.cells(row).filter_map(|cell| {
-                    let value = column.value(cell.code)?.to_value();
+                    let value = values.get(cell.code as usize)?.clone()?;
                     Some(Field { token, element: cell.element, value })
                 }));
             }
@@ -47,7 +53,7 @@ impl Snapshot {
             connector: asset.connector().into(),
             partition: PartitionId(*self.parts.row_partitions.get(row as usize)?),
             interfaces: asset.interfaces(),
-            fields: Vec::new(),
+            fields: Vec::with_capacity(FIELDS),
         })
     }
 

@@ -7,16 +7,17 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::plan::Plan;
-use super::target::TargetKind;
+use super::target::{Target, TargetKind};
 use crate::base::clock::Clock;
 use crate::connector::live::{Claim, Live, Ownership};
+use crate::inventory::load_balancer::LoadBalancer;
 use crate::inventory::snapshot::Snapshot;
 
 /// How long a confirmed ownership is believed where the job does not say.
@@ -80,8 +81,9 @@ pub struct Leases {
 const NEVER: i64 = i64::MIN;
 
 impl Leases {
-    /// The targets that need a lease: addresses of assets. Names of load balancers are warranted by the job's own line,
-    /// and no provider call says whose they are. Nothing is confirmed yet. `batch` is the most claims asked in one go.
+    /// The targets that need a lease: addresses of assets and of load balancers that the inventory knows. A name that
+    /// only the job's own line brings is warranted by that line, and no provider call says whose it is. Nothing is
+    /// confirmed yet. `batch` is the most claims asked in one go.
     pub fn new(plan: &Plan, snapshot: &Snapshot, life: Duration, batch: usize) -> Self {
         let mut leases = Self {
             life,
@@ -92,21 +94,14 @@ impl Leases {
             until: Vec::new(),
             known: Mutex::new(Vec::new()),
         };
-        for (i, target) in plan.targets.iter().enumerate().filter(|(_, t)| t.kind() == TargetKind::Asset) {
-            let warrant = target.warrant();
-            let row = snapshot.row_of(&warrant.asset).and_then(|row| snapshot.asset(row));
-            let (account, region) = row
-                .and_then(|asset| asset.partition())
-                .map(|p| (p.account.clone(), p.region.clone()))
-                .unwrap_or_default();
+        for (i, target) in plan.targets.iter().enumerate() {
+            let claim = match target.kind() {
+                TargetKind::Asset => Some(asset_claim(target, snapshot)),
+                TargetKind::LoadBalancer => balancer_claim(target, plan, snapshot),
+            };
+            let Some(claim) = claim else { continue };
             leases.places.insert(target.addr().to_canonical(), leases.claims.len());
-            leases.claims.push(Claim {
-                asset: warrant.asset.clone(),
-                interface: warrant.interface.clone(),
-                account,
-                region,
-                addr: target.addr(),
-            });
+            leases.claims.push(claim);
             leases.targets.push(i as u32);
             leases.until.push(AtomicI64::new(NEVER));
         }
@@ -208,4 +203,23 @@ impl Leases {
         };
         known.iter().enumerate().filter_map(ended).collect()
     }
+}
+
+fn asset_claim(target: &Target, snapshot: &Snapshot) -> Claim {
+    let warrant = target.warrant();
+    let row = snapshot.row_of(&warrant.asset).and_then(|row| snapshot.asset(row));
+    let place = row.and_then(|asset| asset.partition());
+    let (account, region) = place.map(|p| (p.account.clone(), p.region.clone())).unwrap_or_default();
+    let (asset, interface) = (warrant.asset.clone(), warrant.interface.clone());
+    Claim { asset, interface, account, region, addr: target.addr() }
+}
+
+/// The claim of a load balancer that the job's connector knows by this name. It has no interface of its own.
+fn balancer_claim(target: &Target, plan: &Plan, snapshot: &Snapshot) -> Option<Claim> {
+    let name = &target.warrant().asset;
+    let own = |l: &&LoadBalancer| l.name.eq_ignore_ascii_case(name) && l.connector == plan.connector;
+    let record = snapshot.load_balancers().iter().find(own)?;
+    let account = snapshot.partitions().get(record.partition.0 as usize)?.account.clone();
+    let (asset, region) = (Arc::clone(&record.id), Arc::clone(&record.region));
+    Some(Claim { asset, interface: "".into(), account, region, addr: target.addr() })
 }

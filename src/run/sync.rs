@@ -1,5 +1,6 @@
 //! `palisade sync`: one connector's provider is read, held against the last reading, and stored as history.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -11,8 +12,7 @@ use super::workspace::Workspace;
 use crate::base::progress::StopWish;
 use crate::connector::file::FileConnector;
 use crate::connector::live::open::Opening;
-use crate::connector::live::whole::inventory as whole;
-use crate::connector::live::{Live, Usage};
+use crate::connector::live::{Live, Usage, whole};
 use crate::connector::notice::Notice;
 use crate::inventory::asset::Value;
 use crate::inventory::catalogue;
@@ -65,6 +65,8 @@ struct Reading {
     notices: Vec<Notice>,
     usage: Vec<Usage>,
     errors: Vec<String>,
+    /// Every account that the connector reads, where that is certain.
+    accounts: Option<HashSet<Arc<str>>>,
 }
 
 /// Opens a connector's provider.
@@ -86,7 +88,7 @@ pub fn sync(workspace: &Workspace, connector: &Connector, store: &mut Store, env
     let reading = match connector.kind {
         ConnectorKind::File { .. } => {
             let (input, notices) = inventory::read_connector(workspace, connector, now, env)?;
-            Reading { input, notices, usage: Vec::new(), errors: Vec::new() }
+            Reading { input, notices, usage: Vec::new(), errors: Vec::new(), accounts: None }
         }
         ConnectorKind::Live(_) => fetch(connector, open(workspace, connector, env)?.as_ref(), env),
     };
@@ -97,10 +99,11 @@ pub fn sync(workspace: &Workspace, connector: &Connector, store: &mut Store, env
 }
 
 fn fetch(connector: &Connector, live: &dyn Live, env: &Env) -> Reading {
-    let mut fetched = live.fetch(env.progress.as_ref(), &env.stop);
     let spec = FileConnector::from(connector);
-    let (input, notices) = whole(&spec, &mut fetched, env.clock.now(), &env.limits);
-    Reading { input, notices, usage: fetched.usage, errors: fetched.errors }
+    let told = (env.progress.as_ref(), &*env.stop);
+    let (fetched, input, notices) = whole::read(&spec, live, env.clock.as_ref(), &env.limits, told);
+    let accounts = fetched.accounts.map(|all| all.into_iter().collect());
+    Reading { input, notices, usage: fetched.usage, errors: fetched.errors, accounts }
 }
 
 /// Stores a reading.
@@ -114,7 +117,10 @@ fn keep(
     let name = connector.name.value.as_str();
     let previous = store.last_sync(name)?;
     let last = previous.as_ref().map(|p| store.open_sync(p)).transpose()?;
-    let reads = |region: &str| reads(connector, region);
+    let listed = |account: &str| {
+        account.is_empty() || reading.accounts.as_ref().is_none_or(|all: &HashSet<Arc<str>>| all.contains(account))
+    };
+    let reads = |account: &str, region: &str| listed(account) && reads(connector, region);
     let (true_at, known_at) = (reading.input.taken_at, reading.input.learned_at);
     let Reconciled { input, changes } = reconcile(last.as_ref().map(Snapshot::to_input), reading.input, &reads);
     let (built, found) = Snapshot::build(input, &env.limits)?;
@@ -135,7 +141,7 @@ fn keep(
     // That a record was kept is an event once, not again at every sync that fails.
     let last_at = previous.as_ref().map(|p| p.true_at);
     let is_event = |c: &&(Change, String)| !matches!(c.0.what, What::Kept { since } if Some(since) != last_at);
-    let events: Vec<(Change, String)> = changes.iter().filter(is_event).cloned().collect();
+    let events: Vec<&(Change, String)> = changes.iter().filter(is_event).collect();
     let entry =
         SyncEntry { connector: name, snapshot: &snapshot, unchanged, true_at, known_at, counts, events: &events };
     let number = store.record_sync(&entry)?;

@@ -4,7 +4,7 @@
 use std::fs;
 
 use jiff::Timestamp;
-use sqlx::{Connection, Row, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
 
 use super::{Store, StoreError};
 use crate::inventory::partition::Kind;
@@ -84,8 +84,11 @@ pub struct SyncEntry<'a> {
     /// In numbers.
     pub counts: SyncCounts,
     /// What became of single records, with the changed values in a line.
-    pub events: &'a [(Change, String)],
+    pub events: &'a [&'a (Change, String)],
 }
+
+/// Events written by one statement, five values each: a million of them, one a statement, take most of a minute.
+const EVENT_ROWS: usize = 1_000;
 
 const COLUMNS: &str =
     "number, connector, snapshot, true_at, known_at, assets, came, went, changed, kept, gaps, calls FROM syncs";
@@ -102,18 +105,10 @@ impl Store {
             .block_on(async {
                 let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
                 let number = insert_sync(&mut transaction, entry).await?;
-                for (change, detail) in entry.events.iter().filter(|(c, _)| c.kind == Kind::Instances) {
-                    sqlx::query("INSERT INTO asset_events VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
-                        .bind(entry.connector)
-                        .bind(change.provider.as_str())
-                        .bind(change.id.to_string())
-                        .bind(change.name.as_ref().map(ToString::to_string))
-                        .bind(entry.true_at.as_microsecond())
-                        .bind(number)
-                        .bind(change.what.as_str())
-                        .bind(detail)
-                        .execute(&mut *transaction)
-                        .await?;
+                let own = |e: &&&(Change, String)| e.0.kind == Kind::Instances;
+                let events: Vec<&(Change, String)> = entry.events.iter().filter(own).copied().collect();
+                for some in events.chunks(EVENT_ROWS) {
+                    insert_events(&mut transaction, entry, number, some).await?;
                 }
                 transaction.commit().await?;
                 Ok(number)
@@ -137,7 +132,7 @@ impl Store {
         let failed = self.failed();
         let connection = &mut self.connection;
         let row = self.runtime.block_on(async {
-            sqlx::query(sqlx::AssertSqlSafe(statement))
+            sqlx::query(AssertSqlSafe(statement))
                 .bind(connector)
                 .bind(bound(true_at))
                 .bind(bound(known_at))
@@ -152,9 +147,9 @@ impl Store {
         let statement = format!("SELECT {COLUMNS} WHERE connector = ? ORDER BY number DESC LIMIT 1");
         let failed = self.failed();
         let connection = &mut self.connection;
-        let row = self.runtime.block_on(async {
-            sqlx::query(sqlx::AssertSqlSafe(statement)).bind(connector).fetch_optional(connection).await
-        });
+        let row = self
+            .runtime
+            .block_on(async { sqlx::query(AssertSqlSafe(statement)).bind(connector).fetch_optional(connection).await });
         row.map_err(failed)?.map(|row| self.sync_record(&row)).transpose()
     }
 
@@ -165,7 +160,7 @@ impl Store {
         let connection = &mut self.connection;
         let rows = self
             .runtime
-            .block_on(async { sqlx::query(sqlx::AssertSqlSafe(statement)).fetch_all(connection).await })
+            .block_on(async { sqlx::query(AssertSqlSafe(statement)).fetch_all(connection).await })
             .map_err(failed)?;
         let mut records = rows.iter().map(|row| self.sync_record(row)).collect::<Result<Vec<_>, _>>()?;
         records.retain(|r| connectors.is_empty() || connectors.contains(&r.connector));
@@ -275,6 +270,33 @@ impl Store {
         }
         Ok(files.len() as u64)
     }
+}
+
+async fn insert_events(
+    transaction: &mut SqliteConnection,
+    entry: &SyncEntry<'_>,
+    number: i64,
+    events: &[&(Change, String)],
+) -> Result<(), sqlx::Error> {
+    let mut statement = String::from("INSERT INTO asset_events VALUES ");
+    for n in 0..events.len() {
+        let at = 4 + 5 * n;
+        let comma = if n == 0 { "" } else { "," };
+        let (provider, asset, name, what, detail) = (at, at + 1, at + 2, at + 3, at + 4);
+        let row = format!("{comma}(?1,?{provider},?{asset},?{name},?2,?3,?{what},?{detail})");
+        statement.push_str(&row);
+    }
+    let mut query =
+        sqlx::query(AssertSqlSafe(statement)).bind(entry.connector).bind(entry.true_at.as_microsecond()).bind(number);
+    for (change, detail) in events {
+        query = query
+            .bind(change.provider.as_str())
+            .bind(change.id.to_string())
+            .bind(change.name.as_ref().map(ToString::to_string))
+            .bind(change.what.as_str())
+            .bind(detail);
+    }
+    query.execute(transaction).await.map(drop)
 }
 
 async fn insert_sync(transaction: &mut SqliteConnection, entry: &SyncEntry<'_>) -> Result<i64, sqlx::Error> {

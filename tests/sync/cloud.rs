@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use palisade::base::clock::{Clock, ManualClock};
 use palisade::base::limits::Limits;
 use palisade::base::progress::{Progress, Silent, Stop};
-use palisade::connector::live::{Claim, Fetched, Live, Ownership, Permission, Recording, Usage};
+use palisade::connector::live::{Claim, Fetched, Live, Origin, Ownership, Pages, Permission, Recording, Usage};
 use palisade::inventory::partition::{Kind, PartitionState};
 use palisade::run::env::Env;
 use palisade::run::workspace::Workspace;
@@ -47,7 +47,13 @@ pub enum Answer {
 #[derive(Debug, Default)]
 pub struct Cloud {
     pub places: Vec<(&'static str, &'static str)>,
+    /// Every account there is, where it is told.
+    pub accounts: Option<Vec<Arc<str>>>,
     pub machines: BTreeMap<String, Vm>,
+    /// Network load balancers: place, name, address.
+    pub balancers: Vec<((&'static str, &'static str), &'static str, IpAddr)>,
+    /// Classic load balancers: place, name.
+    pub classics: Vec<((&'static str, &'static str), &'static str)>,
     pub answers: BTreeMap<(&'static str, &'static str, Kind), Answer>,
     /// Fails as a whole with these words.
     pub broken: Option<&'static str>,
@@ -65,6 +71,27 @@ impl Cloud {
         let vm = Vm { account, region, addr: addr.into(), tag: "a".into() };
         self.machines.insert(id.into(), vm);
     }
+}
+
+/// A network load balancer's id.
+pub fn arn((account, region): (&str, &str), name: &str) -> String {
+    format!("arn:aws:elasticloadbalancing:{region}:{account}:loadbalancer/net/{name}/50dc")
+}
+
+fn balancer(place: (&str, &str), name: &str, addr: &IpAddr) -> String {
+    format!(
+        r#"{{"LoadBalancerArn":"{}","DNSName":"{name}.elb.{}.example","Scheme":"internet-facing","Type":"network","State":{{"Code":"active"}},
+        "AvailabilityZones":[{{"ZoneName":"{}a","LoadBalancerAddresses":[{{"IpAddress":"{addr}"}}]}}]}}"#,
+        arn(place, name),
+        place.1,
+        place.1,
+    )
+}
+
+fn classic((_, region): (&str, &str), name: &str) -> String {
+    format!(
+        r#"{{"LoadBalancerName":"{name}","DNSName":"{name}.{region}.elb.example","Scheme":"internet-facing","AvailabilityZones":["{region}a"]}}"#
+    )
 }
 
 /// The provider's face of it.
@@ -126,19 +153,23 @@ fn instance(id: &str, vm: &Vm) -> String {
 }
 
 impl Live for Scripted {
-    fn fetch(&self, _: &dyn Progress, _: &Stop) -> Fetched {
+    fn read(&self, pages: &dyn Pages, _: &dyn Progress, _: &Stop) -> Fetched {
         let mut cloud = self.cloud();
         cloud.fetches += 1;
         if let Some(words) = cloud.broken {
             return Fetched { errors: vec![words.into()], ..Fetched::default() };
         }
-        let mut fetched = Fetched::default();
+        let mut fetched = Fetched { accounts: cloud.accounts.clone(), ..Fetched::default() };
         for (account, region) in &cloud.places {
             for kind in [Kind::Instances, Kind::Interfaces, Kind::LoadBalancers] {
                 let answer = cloud.answers.get(&(*account, *region, kind)).copied();
                 let own = cloud.machines.iter().filter(|(_, vm)| vm.account == *account && vm.region == *region);
                 let mut records: Vec<String> = match kind {
                     Kind::Instances => own.map(|(id, vm)| instance(id, vm)).collect(),
+                    Kind::LoadBalancers => {
+                        let own = cloud.balancers.iter().filter(|b| b.0 == (*account, *region));
+                        own.map(|(place, name, addr)| balancer(*place, name, addr)).collect()
+                    }
                     _ => Vec::new(),
                 };
                 let cause: Arc<str> = "as the test says".into();
@@ -166,15 +197,19 @@ impl Live for Scripted {
                     _ => "Reservations",
                 };
                 let page = format!(r#"{{"{list}":[{}]}}"#, records.join(","));
-                let came = !matches!(answer, Some(Answer::Denied | Answer::Throttled | Answer::NotAsked));
-                fetched.recordings.push(Recording {
-                    account: (*account).into(),
-                    region: (*region).into(),
-                    kind,
-                    state,
-                    pages: if came { vec![page] } else { Vec::new() },
-                    taken_at: self.clock.now(),
-                });
+                let (account, region, at): (Arc<str>, Arc<str>, _) =
+                    ((*account).into(), (*region).into(), self.clock.now());
+                if !matches!(answer, Some(Answer::Denied | Answer::Throttled | Answer::NotAsked)) {
+                    let from = Origin { account: account.clone(), region: region.clone(), kind, at };
+                    pages.page(&from, page);
+                    let own =
+                        cloud.classics.iter().filter(|b| kind == Kind::LoadBalancers && b.0 == (&*account, &*region));
+                    let own: Vec<String> = own.map(|(place, name)| classic(*place, name)).collect();
+                    if !own.is_empty() {
+                        pages.page(&from, format!(r#"{{"LoadBalancerDescriptions":[{}]}}"#, own.join(",")));
+                    }
+                }
+                fetched.recordings.push(Recording { account, region, kind, state, pages: Vec::new(), taken_at: at });
             }
             let call = "ec2:DescribeInstances".into();
             fetched.usage.push(Usage { account: (*account).into(), call, calls: 1, throttled: 0 });
@@ -197,9 +232,11 @@ impl Live for Scripted {
                     }
                     *left -= 1;
                 }
-                let owner = cloud.machines.iter().find(|(_, vm)| vm.addr.parse() == Ok(claim.addr)).map(|(id, _)| id);
+                let machine = cloud.machines.iter().find(|(_, vm)| vm.addr.parse() == Ok(claim.addr));
+                let balancer = cloud.balancers.iter().find(|b| b.2 == claim.addr);
+                let owner = machine.map(|(id, _)| id.clone()).or(balancer.map(|(place, name, _)| arn(*place, name)));
                 match owner {
-                    Some(id) if **id == *claim.asset => Ownership::Confirmed,
+                    Some(id) if *id == *claim.asset => Ownership::Confirmed,
                     Some(id) => Ownership::Lost(format!("the address belongs to eni-{id}")),
                     None => Ownership::Lost("nobody has the address".into()),
                 }

@@ -189,6 +189,104 @@ fn history_answers_as_of_a_time() {
 }
 
 #[test]
+fn plans_and_reasons_are_told_as_of_a_time() {
+    let place = Place::new("past", "scan \"s\" {\n  connector = \"c\"\n}");
+    place.cloud.cloud().vm("i-1", PLACES[0], "203.0.113.1");
+    place.cloud.cloud().vm("i-2", PLACES[1], "203.0.113.2");
+    place.sync();
+    place.cloud.advance(HOUR);
+    place.cloud.cloud().machines.remove("i-1");
+    place.cloud.cloud().vm("i-2", PLACES[1], "203.0.113.9");
+    place.sync();
+    drop(place.store());
+    let run = |code: i32, args: &[&str]| {
+        let mut command = crate::cli::palisade();
+        command.args(args).arg("-C").arg(&place.folder.0).arg("--state").arg(place.env().state);
+        let output = command.output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {stderr}");
+        (String::from_utf8(output.stdout).unwrap(), stderr)
+    };
+    let targets = |args: &[&str]| {
+        let (out, _) = run(0, &[&["plan", "s", "--format", "json"], args].concat());
+        let plan: serde_json::Value = serde_json::from_str(&out).unwrap();
+        let list = plan["target_list"].as_array().unwrap().clone();
+        list.iter().map(|t| t["address"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let (then, now) = ("2026-03-30T00:30:00Z", "2026-03-30T01:30:00Z");
+    assert_eq!(targets(&["--as-of", then]), ["203.0.113.1", "203.0.113.2"]);
+    assert_eq!(targets(&["--as-of", now]), ["203.0.113.9"]);
+    assert_eq!(targets(&["--as-of", now, "--known-at", then]), ["203.0.113.1", "203.0.113.2"]);
+    assert!(run(0, &["why", "s", "i-1", "--as-of", then]).0.contains("203.0.113.1"));
+    assert!(run(2, &["why", "s", "i-1", "--as-of", now]).1.contains("there is no asset `i-1`"));
+    let early = run(2, &["plan", "s", "--as-of", "2026-03-29"]).1;
+    assert!(early.contains("there is no snapshot of `c` from 2026-03-29T00:00:00Z or before"), "{early}");
+}
+
+#[test]
+fn load_balancers_of_one_name_are_told_apart_by_their_place() {
+    let place = Place::new("classics", "");
+    let there = |n: usize| place.cloud.cloud().classics.push((PLACES[n], "front"));
+    there(0);
+    there(1);
+    let first = place.sync();
+    assert_eq!(first.snapshot.load_balancers().len(), 2);
+    let came = |s: &Synced| s.changes.iter().filter(|(c, _)| c.kind == Kind::LoadBalancers).count();
+    assert_eq!(came(&first), 2);
+    place.cloud.advance(HOUR);
+    place.cloud.cloud().answers.insert((PLACES[1].0, PLACES[1].1, Kind::LoadBalancers), Answer::Denied);
+    let second = place.sync();
+    assert_eq!(second.snapshot.load_balancers().len(), 2, "the one that was not read stays");
+    let stale: Vec<(&str, bool)> = second
+        .snapshot
+        .load_balancers()
+        .iter()
+        .enumerate()
+        .map(|(n, l)| (&*l.id, second.snapshot.is_stale_load_balancer(n)))
+        .collect();
+    let id = |region: &str| format!("arn:aws:elasticloadbalancing:{region}:111111111111:loadbalancer/front");
+    let (read, unread) = (id(PLACES[0].1), id(PLACES[1].1));
+    assert_eq!(stale, [(read.as_str(), false), (unread.as_str(), true)]);
+}
+
+#[test]
+fn pages_read_as_they_arrive_make_the_inventory_of_pages_that_were_kept() {
+    let place = Place::new("intake", "");
+    {
+        let mut cloud = place.cloud.cloud();
+        for n in 0..40 {
+            cloud.vm(&format!("i-{n:02}"), PLACES[n % PLACES.len()], &format!("203.0.113.{n}"));
+        }
+        cloud.balancers.push((PLACES[2], "front", "203.0.113.99".parse().unwrap()));
+        cloud.classics.push((PLACES[2], "old"));
+        cloud.answers.insert((PLACES[1].0, PLACES[1].1, Kind::Instances), Answer::Partial);
+        cloud.answers.insert((PLACES[3].0, PLACES[3].1, Kind::Instances), Answer::Denied);
+        cloud.answers.insert((PLACES[0].0, PLACES[0].1, Kind::Interfaces), Answer::Throttled);
+    }
+    use palisade::base::limits::Limits;
+    use palisade::base::progress::{Silent, Stop};
+    use palisade::connector::file::FileConnector;
+    use palisade::connector::live::{Live, whole};
+    use palisade::inventory::snapshot::Snapshot;
+    let (spec, limits) = (FileConnector::from(place.connector()), Limits::default());
+    let clock = place.env().clock;
+    let (_, read, told) = whole::read(&spec, &place.cloud, clock.as_ref(), &limits, (&Silent, &Stop::default()));
+    let mut fetched = place.cloud.fetch(&Silent, &Stop::default());
+    let (kept, said) = whole::inventory(&spec, &mut fetched, clock.now(), &limits);
+    assert_eq!(read.partitions, kept.partitions);
+    assert_eq!(read.load_balancers, kept.load_balancers);
+    let id = |input| Snapshot::build(input, &limits).unwrap().0.id().to_string();
+    assert_eq!(id(read), id(kept));
+    let sorted = |mut lines: Vec<String>| {
+        lines.sort();
+        lines
+    };
+    let lines =
+        |notices: Vec<palisade::connector::notice::Notice>| sorted(notices.iter().map(ToString::to_string).collect());
+    assert_eq!(lines(told), lines(said));
+}
+
+#[test]
 fn an_inventory_is_read_again_when_it_is_too_old() {
     let place =
         Place::new("refresh", "scan \"s\" {\n  connector = \"c\"\n  targets {\n    max_inventory_age = 1h\n  }\n}");
@@ -282,6 +380,25 @@ fn a_region_that_is_no_longer_read_leaves() {
     let synced = sync::sync(&place.workspace, &connector, &mut place.store(), &place.env()).unwrap();
     assert_eq!(changes(&synced), "left i-2 111111111111 eu-west-1 \n");
     assert!(synced.is_complete());
+}
+
+#[test]
+fn an_account_that_is_certainly_no_longer_read_leaves() {
+    let place = Place::new("account", "");
+    place.cloud.cloud().vm("i-1", PLACES[0], "203.0.113.1");
+    place.cloud.cloud().vm("i-2", PLACES[2], "203.0.113.2");
+    place.sync();
+    place.cloud.advance(HOUR);
+    // Not seen is not gone: the right to see it may be lost.
+    place.cloud.cloud().places.truncate(2);
+    let unsure = place.sync();
+    assert_eq!(changes(&unsure), "kept i-2 222222222222 us-east-1 \n");
+    assert!(!unsure.is_complete());
+    place.cloud.advance(HOUR);
+    place.cloud.cloud().accounts = Some(vec!["111111111111".into()]);
+    let sure = place.sync();
+    assert_eq!(changes(&sure), "left i-2 222222222222 us-east-1 \n");
+    assert!(sure.is_complete());
 }
 
 #[test]

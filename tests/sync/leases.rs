@@ -111,14 +111,64 @@ fn an_address_reassigned_between_plan_and_packet_gets_none() {
     assert_eq!(hosts, ["127.77.2.1"]);
     let destinations: Vec<IpAddr> = ran.outcome.unwrap().ledger.lines().map(|(e, _)| e.destination).collect();
     assert!(destinations.iter().all(|d| *d == IpAddr::from(one)), "{destinations:?}");
-    let knocked: Vec<bool> = listeners
-        .iter()
-        .map(|l| {
-            l.set_nonblocking(true).unwrap();
-            !matches!(l.accept().map_err(|e| e.kind()), Err(ErrorKind::WouldBlock))
-        })
-        .collect();
-    assert_eq!(knocked, [true, false, false]);
+    assert_eq!(knocked(&listeners), [true, false, false]);
+}
+
+#[test]
+fn a_load_balancer_that_lets_go_of_its_address_gets_no_packet() {
+    let job = "profile \"few\" {\n  tcp = [4478]\n  ping = [tcp(4478)]\n  dead_hosts = scan\n  retries = 0\n}\n\
+        scan \"s\" {\n  connector = \"c\"\n  profile = \"few\"\n  targets {\n    load_balancers_from_connector = true\n  }\n}";
+    let place = Place::new("balancers", job);
+    let addresses = [1, 2, 3].map(|n| IpAddr::from([127, 77, 4, n]));
+    let listeners: Vec<TcpListener> = addresses.iter().map(|a| TcpListener::bind((*a, 4478)).unwrap()).collect();
+    {
+        let mut cloud = place.cloud.cloud();
+        for (name, addr) in ["one", "two", "three"].into_iter().zip(addresses) {
+            cloud.balancers.push((PLACES[0], name, addr));
+        }
+    }
+    let mut env = place.env();
+    env.clock = Arc::new(SystemClock::default());
+    let prepared = place.prepared();
+    let mut plan = prepared.plan(&place.env()).unwrap();
+    assert_eq!((plan.load_balancers.len(), plan.targets.len()), (3, 3));
+    {
+        // One address goes to another load balancer, one cannot be asked about.
+        let mut cloud = place.cloud.cloud();
+        cloud.balancers[1].2 = "203.0.113.1".parse().unwrap();
+        cloud.balancers.push((PLACES[1], "stranger", addresses[1]));
+        cloud.mute.insert(addresses[2]);
+    }
+    plan.targets = renewed(&place, &env);
+    let mut store = place.store();
+    let options = RunOptions { mode: Some(Mode::Connect), resume: None, approved: None };
+    let ran = pipeline::run(&prepared, &plan, options, &mut store, &env, &mut |_| Ok(())).unwrap();
+    let stranger = super::cloud::arn(PLACES[1], "stranger");
+    assert_eq!(
+        reasons(&ran.results),
+        [
+            (
+                "three.elb.us-east-1.example 127.77.4.3".to_owned(),
+                "lease not confirmed: the provider does not answer".to_owned()
+            ),
+            (
+                "two.elb.us-east-1.example 127.77.4.2".to_owned(),
+                format!("lease lost: the address belongs to eni-{stranger}")
+            ),
+        ]
+    );
+    let destinations: Vec<IpAddr> = ran.outcome.unwrap().ledger.lines().map(|(e, _)| e.destination).collect();
+    assert!(!destinations.is_empty() && destinations.iter().all(|d| *d == addresses[0]), "{destinations:?}");
+    assert_eq!(knocked(&listeners), [true, false, false]);
+}
+
+/// Which listeners were connected to.
+fn knocked(listeners: &[TcpListener]) -> Vec<bool> {
+    let one = |l: &TcpListener| {
+        l.set_nonblocking(true).unwrap();
+        !matches!(l.accept().map_err(|e| e.kind()), Err(ErrorKind::WouldBlock))
+    };
+    listeners.iter().map(one).collect()
 }
 
 /// The same targets, planned at the machine's own time.

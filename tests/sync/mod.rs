@@ -6,5 +6,7 @@ mod flow;
 mod leases;
 #[cfg(feature = "aws")]
 mod moto;
+#[cfg(feature = "aws")]
+mod moto_packets;
 mod property;
 mod secrets;

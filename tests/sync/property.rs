@@ -99,7 +99,7 @@ fn advance(cloud: &Scripted, step: &Step, known: &mut Known, last: Option<Snapsh
     let mut fetched = cloud.fetch(&Silent, &Stop::default());
     let (input, notices) = inventory(&spec(), &mut fetched, start(), &Limits::default());
     assert!(notices.iter().all(|n| n.code == "P0358"), "{notices:?}");
-    let found = reconcile(last, input, &|_| true);
+    let found = reconcile(last, input, &|_, _| true);
 
     let c = cloud.cloud();
     let mut gone = BTreeSet::new();

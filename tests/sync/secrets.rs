@@ -8,7 +8,7 @@ use std::sync::Arc;
 use palisade::base::progress::{Progress, Stop};
 use palisade::connector::live::guard::Guarded;
 use palisade::connector::live::secret::Secret;
-use palisade::connector::live::{Claim, Fetched, Live, Ownership, Permission};
+use palisade::connector::live::{Claim, Fetched, Live, Ownership, Pages, Permission};
 use palisade::run::pipeline::{self, RunOptions};
 use palisade::run::sync;
 
@@ -113,8 +113,8 @@ struct Echo(Scripted);
 const TOLD: &str = "external-4c1f77a0";
 
 impl Live for Echo {
-    fn fetch(&self, progress: &dyn Progress, stop: &Stop) -> Fetched {
-        let mut fetched = self.0.fetch(progress, stop);
+    fn read(&self, pages: &dyn Pages, progress: &dyn Progress, stop: &Stop) -> Fetched {
+        let mut fetched = self.0.read(pages, progress, stop);
         for recording in &mut fetched.recordings {
             use palisade::inventory::partition::PartitionState;
             if let PartitionState::Denied { cause } = &mut recording.state {

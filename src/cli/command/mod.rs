@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::args::{Global, InventoryArgs};
+use super::args::{Global, InventoryArgs, MomentArgs};
 use super::output::Output;
 use super::progress::Bars;
 use crate::base::clock::SystemClock;
@@ -98,14 +98,11 @@ impl Session {
 
     /// The inventory that the options name.
     pub fn inventory(&self, source: &InventoryArgs, workspace: &Workspace, env: &Env) -> Result<(Loaded, Timestamp)> {
-        let as_of = source.as_of.as_deref().map(|t| moment(Some(t), env)).transpose()?;
-        let known_at = source.known_at.as_deref().map(|t| moment(Some(t), env)).transpose()?;
-        let now = match (source.now.as_deref(), as_of) {
-            (None, Some(then)) => then,
-            (now, _) => moment(now, env)?,
-        };
-        let loaded = if let Some(then) = as_of {
-            inventory::as_of(workspace, &source.connector, (then, known_at), now, env)?
+        let about =
+            MomentArgs { now: source.now.clone(), as_of: source.as_of.clone(), known_at: source.known_at.clone() };
+        let (now, past) = moments(&about, env)?;
+        let loaded = if let Some(past) = past {
+            inventory::as_of(workspace, &source.connector, past, now, env)?
         } else if source.inventory.is_empty() {
             inventory::from_connectors(workspace, &source.connector, None, now, env)?
         } else {
@@ -123,6 +120,17 @@ impl Session {
         now: Timestamp,
         env: &Env,
     ) -> Result<Prepared<'w>> {
+        self.prepare_at(workspace, scan, (now, None), env)
+    }
+
+    /// The same, with the inventory of a moment in the past.
+    pub fn prepare_at<'w>(
+        &self,
+        workspace: &'w Workspace,
+        scan: Option<&str>,
+        (now, past): (Timestamp, Option<Past>),
+        env: &Env,
+    ) -> Result<Prepared<'w>> {
         let job = workspace.scan(scan)?;
         let hook = match pipeline::script(workspace, job, env)?.transpose() {
             Ok(hook) => hook,
@@ -131,7 +139,13 @@ impl Session {
                 return Err(RunError::Usage("the scan's script cannot be used; nothing was done".into()));
             }
         };
-        let prepared = Prepared::new(workspace, job, hook, now, env)?;
+        let prepared = match past {
+            None => Prepared::new(workspace, job, hook, now, env)?,
+            Some(past) => {
+                let loaded = inventory::as_of(workspace, std::slice::from_ref(&job.connector.value), past, now, env)?;
+                Prepared::with_inventory(workspace, job, hook, loaded, now)
+            }
+        };
         self.notices(&prepared.loaded);
         Ok(prepared)
     }
@@ -151,6 +165,20 @@ impl Session {
             self.output.warn(&format!("{more} more of this kind; -v shows all"));
         }
     }
+}
+
+/// A moment that an inventory was true at, and one up to which it was learned.
+pub type Past = (Timestamp, Option<Timestamp>);
+
+/// What `now` means, and which moment of the past the inventory is of, where it is.
+pub fn moments(about: &MomentArgs, env: &Env) -> Result<(Timestamp, Option<Past>)> {
+    let at = |text: Option<&str>| text.map(|t| moment(Some(t), env)).transpose();
+    let (as_of, known_at) = (at(about.as_of.as_deref())?, at(about.known_at.as_deref())?);
+    let now = match (about.now.as_deref(), as_of) {
+        (None, Some(then)) => then,
+        (now, _) => moment(now, env)?,
+    };
+    Ok((now, as_of.map(|then| (then, known_at))))
 }
 
 /// `--now`: an instant (`2026-01-01T00:00:00Z`) or a UTC day (`2026-01-01`); without it the clock.

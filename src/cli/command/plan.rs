@@ -1,6 +1,6 @@
 //! `palisade plan`
 
-use super::{Session, moment};
+use super::{Session, moments};
 use crate::cli::args::{Format, PlanArgs};
 use crate::cli::exit::Exit;
 use crate::plan::plan::{Launch, Plan};
@@ -12,10 +12,11 @@ use crate::store::atomic;
 /// Plans and shows; sends nothing but DNS questions.
 pub fn plan(session: &Session, args: &PlanArgs) -> Result<Exit> {
     let mut env = session.env(None);
-    env.resolve_names = !args.offline;
     let workspace = session.sound_workspace(&env)?;
-    let now = moment(args.now.as_deref(), &env)?;
-    let prepared = session.prepare(&workspace, Some(&args.scan), now, &env)?;
+    let (now, past) = moments(&args.moment, &env)?;
+    // What names lead to today says nothing about then.
+    env.resolve_names = !args.offline && past.is_none();
+    let prepared = session.prepare_at(&workspace, Some(&args.scan), (now, past), &env)?;
     let plan = prepared.plan(&env)?;
     let document = PlanDocument::from(&plan);
     if let Some(path) = &args.out {

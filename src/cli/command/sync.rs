@@ -125,8 +125,9 @@ pub fn sync(session: &Session, args: &SyncArgs) -> Result<Exit> {
                 if session.output.format == Format::Text {
                     let limit = args.limit.map_or(SHOWN, |n| if n == 0 { usize::MAX } else { n });
                     text(session, name, &synced, limit);
+                } else {
+                    records.push(record(name, &synced));
                 }
-                records.push(record(name, &synced));
             }
             Err(error) => {
                 complete = false;
@@ -321,7 +322,7 @@ fn line(change: &Change, detail: &str) -> String {
     let place = if place.is_empty() { String::new() } else { format!(" ({})", place.join(" ")) };
     let more = match &change.what {
         What::Came | What::Went => String::new(),
-        What::Left => " its region is no longer read".into(),
+        What::Left => " the connector no longer reads its account or region".into(),
         What::Changed(_) => format!(" {detail}"),
         What::Kept { since } => format!(" kept from {since}"),
     };

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Session, moment};
+use super::{Session, moments};
 use crate::cli::args::{Format, WhyArgs};
 use crate::cli::exit::Exit;
 use crate::plan::why::Why;
@@ -40,8 +40,8 @@ pub fn why(session: &Session, args: &WhyArgs) -> Result<Exit> {
     let mut env = session.env(None);
     env.resolve_names = false;
     let workspace = session.sound_workspace(&env)?;
-    let now = moment(args.now.as_deref(), &env)?;
-    let prepared = session.prepare(&workspace, Some(&args.scan), now, &env)?;
+    let (now, past) = moments(&args.moment, &env)?;
+    let prepared = session.prepare_at(&workspace, Some(&args.scan), (now, past), &env)?;
     let plan = prepared.plan(&env)?;
     let row = prepared.loaded.find(&args.asset)?;
     let story = prepared

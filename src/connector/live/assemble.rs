@@ -12,13 +12,13 @@ use serde_json::{Value, json};
 use crate::base::limits::Limits;
 use crate::base::progress::Silent;
 use crate::connector::file::{self, FileConnector, InputFile, Notice};
-use crate::connector::live::Recording;
+use crate::connector::live::{Origin, Recording};
 use crate::inventory::partition::PartitionState;
 use crate::inventory::snapshot::SnapshotInput;
 
-/// The recording as a text that a file connector reads.
-pub fn envelopes(recording: &Recording) -> String {
-    let (state, cause) = match &recording.state {
+/// One page with where it comes from and how its partition went.
+pub(super) fn envelope(from: &Origin, state: &PartitionState, body: &str) -> String {
+    let (word, cause) = match state {
         PartitionState::Complete => ("complete", None),
         PartitionState::Partial { cause } => ("partial", Some(cause)),
         PartitionState::Denied { cause } => ("denied", Some(cause)),
@@ -27,18 +27,34 @@ pub fn envelopes(recording: &Recording) -> String {
     };
     let mut head = vec![
         ("schema", Value::from("palisade/recording/1")),
-        ("account", json!(&*recording.account)),
-        ("region", json!(&*recording.region)),
-        ("kind", json!(recording.kind.as_str())),
-        ("taken_at", json!(recording.taken_at.to_string())),
-        ("state", json!(state)),
+        ("account", json!(&*from.account)),
+        ("region", json!(&*from.region)),
+        ("kind", json!(from.kind.as_str())),
+        ("taken_at", json!(from.at.to_string())),
+        ("state", json!(word)),
     ];
     head.extend(cause.map(|c| ("cause", json!(&**c))));
     let head: Vec<String> = head.into_iter().map(|(key, value)| format!("\"{key}\":{value}")).collect();
-    let head = head.join(",");
+    format!("{{{},\"body\":{body}}}\n", head.join(","))
+}
+
+/// What a partition is called in notices.
+pub(super) fn name(from: &Origin) -> String {
+    let [account, region] = [&*from.account, &*from.region].map(|p| if p.is_empty() { "-" } else { p });
+    format!("{account}/{region}/{}", from.kind.as_str())
+}
+
+fn origin(recording: &Recording) -> Origin {
+    let (account, region) = (recording.account.clone(), recording.region.clone());
+    Origin { account, region, kind: recording.kind, at: recording.taken_at }
+}
+
+/// The recording as a text that a file connector reads.
+pub fn envelopes(recording: &Recording) -> String {
+    let from = origin(recording);
     let pages = recording.pages.iter().map(String::as_str);
     let none = recording.pages.is_empty().then_some("[]");
-    pages.chain(none).map(|page| format!("{{{head},\"body\":{page}}}\n")).collect()
+    pages.chain(none).map(|page| envelope(&from, &recording.state, page)).collect()
 }
 
 /// Makes one connector's inventory of what was fetched. Partitions end in the state that the recordings say, or in
@@ -49,13 +65,10 @@ pub fn assemble(
     now: Timestamp,
     limits: &Limits,
 ) -> (SnapshotInput, Vec<Notice>) {
-    let files = recordings.into_iter().map(|recording| {
-        let parts = [&*recording.account, &*recording.region].map(|p| if p.is_empty() { "-" } else { p });
-        InputFile {
-            name: format!("{}/{}/{}", parts[0], parts[1], recording.kind.as_str()),
-            modified: Some(recording.taken_at),
-            bytes: Box::new(Cursor::new(envelopes(&recording).into_bytes())),
-        }
+    let files = recordings.into_iter().map(|recording| InputFile {
+        name: name(&origin(&recording)),
+        modified: Some(recording.taken_at),
+        bytes: Box::new(Cursor::new(envelopes(&recording).into_bytes())),
     });
     file::read(spec, files.collect(), now, limits, &Silent)
 }

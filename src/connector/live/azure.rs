@@ -18,7 +18,8 @@ use crate::connector::live::caller::{Caller, Failure, Patience, Terms, spread};
 use crate::connector::live::http::{Method, Request, endpoint};
 use crate::connector::live::refusal::judge;
 use crate::connector::live::secret::Secret;
-use crate::connector::live::{Claim, Fetched, Live, Ownership, Permission, Recording};
+use crate::connector::live::trail::Trail;
+use crate::connector::live::{Claim, Fetched, Live, Origin, Ownership, Pages, Permission, Recording};
 use crate::inventory::partition::{Kind, PartitionState};
 use crate::lang::job::Connector;
 
@@ -79,9 +80,9 @@ pub struct Azure {
     pub(super) limits: Limits,
 }
 
-/// Pages of a listing, and how it ended.
+/// How a listing went: how many pages were handed over, and why there are no more.
 pub(super) struct Listing {
-    pub(super) pages: Vec<String>,
+    pub(super) pages: usize,
     pub(super) end: Result<(), Failure>,
 }
 
@@ -90,7 +91,7 @@ impl Listing {
     pub(super) fn state(&self) -> PartitionState {
         match &self.end {
             Ok(()) => PartitionState::Complete,
-            Err(failure) => failure.state(!self.pages.is_empty()),
+            Err(failure) => failure.state(self.pages > 0),
         }
     }
 }
@@ -126,13 +127,22 @@ impl Azure {
             .await
     }
 
-    /// All pages of a listing. A next page is asked only where it is on the same host: the token goes nowhere else.
-    pub(super) async fn list(&self, url: String, account: &str, call: &str, stop: &Stop) -> Listing {
+    /// Hands over all pages of a listing. A next page is asked only where it is on the same host: the token goes nowhere
+    /// else.
+    pub(super) async fn list(
+        &self,
+        url: String,
+        account: &str,
+        call: &str,
+        stop: &Stop,
+        mut take: impl FnMut(String),
+    ) -> Listing {
         let meter = Self::meter(account, call);
-        let mut listing = Listing { pages: Vec::new(), end: Ok(()) };
+        let (mut listing, mut trail) = (Listing { pages: 0, end: Ok(()) }, Trail::default());
+        trail.is_new(&url);
         let mut next = Some(url);
         while let Some(url) = next.take() {
-            if listing.pages.len() >= self.limits.pages_per_partition {
+            if listing.pages >= self.limits.pages_per_partition {
                 listing.end = Err(Failure::Failed(format!("more than {} pages", self.limits.pages_per_partition)));
                 break;
             }
@@ -142,8 +152,8 @@ impl Azure {
                 Ok(page) => {
                     match next_link(&page) {
                         Ok(None) => {}
-                        Ok(Some(link)) if link == url => {
-                            listing.end = Err(Failure::Failed("the next page is the same page".to_owned()));
+                        Ok(Some(link)) if !trail.is_new(&link) => {
+                            listing.end = Err(Failure::Failed("the next page is an earlier page".to_owned()));
                         }
                         Ok(Some(link)) if link.starts_with(&format!("{}/", self.base)) => next = Some(link),
                         Ok(Some(_)) => {
@@ -155,7 +165,8 @@ impl Azure {
                             break;
                         }
                     }
-                    listing.pages.push(page);
+                    listing.pages += 1;
+                    take(page);
                 }
             }
         }
@@ -168,17 +179,19 @@ impl Azure {
             return Ok(chosen.iter().map(|s| s.to_ascii_lowercase().into()).collect());
         }
         let url = format!("{}/subscriptions?api-version={SUBSCRIPTIONS}", self.base);
-        let listing = self.list(url, "", "Microsoft.Resources/subscriptions/read", stop).await;
+        let mut pages = Vec::new();
+        let take = |page| pages.push(page);
+        let listing = self.list(url, "", "Microsoft.Resources/subscriptions/read", stop, take).await;
         // A subscription that was not listed would not be missed by anyone, so all pages or nothing.
         listing.end?;
         let mut all = Vec::new();
-        for page in &listing.pages {
+        for page in &pages {
             all.extend(subscription_ids(page).map_err(Failure::Failed)?);
         }
         Ok(all)
     }
 
-    async fn fetch_all(&self, progress: &dyn Progress, stop: &Stop) -> Fetched {
+    async fn read_all(&self, to: &dyn Pages, progress: &dyn Progress, stop: &Stop) -> Fetched {
         let mut fetched = Fetched::default();
         progress.start("sync", 1);
         let listed = match self.bearer.check().await {
@@ -201,20 +214,20 @@ impl Azure {
             let cause = "no subscription is visible to this identity".into();
             fetched.recordings.push(self.recording("", "", Kind::Instances, PartitionState::Denied { cause }));
         }
+        fetched.accounts = self.config.subscriptions.is_some().then(|| subscriptions.clone());
         let width = self.limits.calls_in_flight;
-        let graph = spread(QUERIES, width, |(kind, query)| self.ask_graph(*kind, query, &subscriptions, stop)).await;
+        let graph =
+            spread(QUERIES, width, |(kind, query)| self.ask_graph((*kind, query), &subscriptions, to, stop)).await;
         progress.update("sync", 0, &format!("{} subscriptions", subscriptions.len()));
-        let views = spread(&subscriptions, width, |s| self.power_states(s, stop)).await;
+        let views = spread(&subscriptions, width, |s| self.power_states(s, to, stop)).await;
         let mut sets = Vec::new();
         for (answer, view) in graph.into_iter().flat_map(|kind| kind.into_iter().zip(&views)) {
             sets.extend(self.keep(answer, view, &mut fetched));
         }
         for (subscription, view) in subscriptions.iter().zip(views) {
-            let state = view.state();
-            let recording = self.recording(subscription, "", Kind::InstanceView, state);
-            fetched.recordings.push(Recording { pages: view.pages, ..recording });
+            fetched.recordings.push(self.recording(subscription, "", Kind::InstanceView, view.state()));
         }
-        let sets = spread(sets, width, |set| self.scale_set(set, stop)).await;
+        let sets = spread(sets, width, |set| self.scale_set(set, to, stop)).await;
         fetched.recordings.extend(self.join_sets(sets));
         fetched.usage = self.caller.usage();
         progress.update("sync", 1, &format!("{} calls", fetched.usage.iter().map(|u| u.calls).sum::<u64>()));
@@ -235,17 +248,18 @@ impl Azure {
     }
 
     /// Every machine of a subscription with its power state, in one listing.
-    async fn power_states(&self, subscription: &str, stop: &Stop) -> Listing {
+    async fn power_states(&self, subscription: &Arc<str>, to: &dyn Pages, stop: &Stop) -> Listing {
         let url = format!(
             "{}/subscriptions/{subscription}/providers/Microsoft.Compute/virtualMachines?api-version={COMPUTE}&statusOnly=true",
             self.base
         );
-        self.list(url, subscription, "Microsoft.Compute/virtualMachines/read", stop).await
+        let take = |page| to.page(&self.origin(subscription, &"".into(), Kind::InstanceView), page);
+        self.list(url, subscription, "Microsoft.Compute/virtualMachines/read", stop, take).await
     }
 
     /// Keeps what Resource Graph said about one kind in one subscription, and gives back its scale sets.
     fn keep(&self, answer: Answer, view: &Listing, fetched: &mut Fetched) -> Vec<ScaleSet> {
-        let Answer { subscription, kind, rows, pages, mut state, sets } = answer;
+        let Answer { subscription, kind, rows, mut state, sets } = answer;
         if let (PartitionState::Complete, Err(Failure::Denied(cause))) = (&state, &view.end) {
             state = if rows == 0 {
                 PartitionState::Denied { cause: cause.as_str().into() }
@@ -255,13 +269,12 @@ impl Azure {
                 PartitionState::Partial { cause: text.into() }
             };
         }
-        let recording = self.recording(&subscription, "", kind, state);
-        fetched.recordings.push(Recording { pages, ..recording });
+        fetched.recordings.push(self.recording(&subscription, "", kind, state));
         sets
     }
 
     /// One set's machines, interfaces and public addresses, which Resource Graph's main table does not hold.
-    async fn scale_set(&self, set: ScaleSet, stop: &Stop) -> (ScaleSet, Vec<(Kind, Listing)>) {
+    async fn scale_set(&self, set: ScaleSet, to: &dyn Pages, stop: &Stop) -> (ScaleSet, Vec<(Kind, Listing)>) {
         let kinds = [
             (Kind::Instances, format!("virtualMachines?api-version={COMPUTE}&$expand=instanceView")),
             (Kind::Interfaces, format!("networkInterfaces?api-version={SCALE_SETS}")),
@@ -274,7 +287,8 @@ impl Azure {
                 Kind::Addresses => "Microsoft.Compute/virtualMachineScaleSets/publicIPAddresses/read",
                 _ => "Microsoft.Compute/virtualMachineScaleSets/virtualMachines/read",
             };
-            (kind, self.list(url, &set.subscription, call, stop).await)
+            let take = |page| to.page(&self.origin(&set.subscription, &set.location, kind), page);
+            (kind, self.list(url, &set.subscription, call, stop, take).await)
         })
         .await;
         (set, lists)
@@ -282,29 +296,26 @@ impl Azure {
 
     /// One recording a subscription, region and kind. A set that was not read makes its region partly read.
     fn join_sets(&self, sets: Vec<(ScaleSet, Vec<(Kind, Listing)>)>) -> Vec<Recording> {
-        #[derive(Default)]
-        struct Joined {
-            pages: Vec<String>,
-            causes: Vec<String>,
-        }
-        let mut joined: BTreeMap<(Arc<str>, Arc<str>, Kind), Joined> = BTreeMap::new();
+        let mut joined: BTreeMap<(Arc<str>, Arc<str>, Kind), Vec<String>> = BTreeMap::new();
         for (set, lists) in sets {
             for (kind, listing) in lists {
                 let key = (Arc::clone(&set.subscription), Arc::clone(&set.location), kind);
-                let all = joined.entry(key).or_default();
-                all.pages.extend(listing.pages);
-                all.causes.extend(listing.end.err().map(|e| format!("scale set `{}`: {e}", set.name)));
+                let causes = joined.entry(key).or_default();
+                causes.extend(listing.end.err().map(|e| format!("scale set `{}`: {e}", set.name)));
             }
         }
-        let recordings = joined.into_iter().map(|((subscription, location, kind), all)| {
-            let Joined { pages, causes } = all;
+        let recordings = joined.into_iter().map(|((subscription, location, kind), causes)| {
             let state = match causes.first() {
                 None => PartitionState::Complete,
                 Some(_) => PartitionState::Partial { cause: causes.join("; ").into() },
             };
-            Recording { pages, ..self.recording(&subscription, &location, kind, state) }
+            self.recording(&subscription, &location, kind, state)
         });
         recordings.collect()
+    }
+
+    pub(super) fn origin(&self, account: &Arc<str>, region: &Arc<str>, kind: Kind) -> Origin {
+        Origin { account: Arc::clone(account), region: Arc::clone(region), kind, at: self.caller.now() }
     }
 
     pub(super) fn recording(&self, account: &str, region: &str, kind: Kind, state: PartitionState) -> Recording {
@@ -320,8 +331,8 @@ impl Azure {
 }
 
 impl Live for Azure {
-    fn fetch(&self, progress: &dyn Progress, stop: &Stop) -> Fetched {
-        self.caller.run(self.fetch_all(progress, stop))
+    fn read(&self, pages: &dyn Pages, progress: &dyn Progress, stop: &Stop) -> Fetched {
+        self.caller.run(self.read_all(pages, progress, stop))
     }
 
     fn confirm(&self, claims: &[Claim]) -> Vec<Ownership> {

@@ -9,11 +9,13 @@ use serde_json::value::RawValue;
 use crate::base::progress::Stop;
 use crate::connector::desk::{last_segment, segment_after};
 use crate::connector::lenient::{Text, some};
+use crate::connector::live::Pages;
 use crate::connector::live::azure::{Azure, GRAPH};
 use crate::connector::live::bearer::Used;
 use crate::connector::live::caller::{Failure, Patience, Terms};
 use crate::connector::live::http::{Method, Request};
 use crate::connector::live::refusal::judge;
+use crate::connector::live::trail::Trail;
 use crate::inventory::partition::{Kind, PartitionState};
 
 /// Version of Resource Graph's interface.
@@ -63,7 +65,6 @@ pub(super) struct Answer {
     pub(super) kind: Kind,
     /// Resources that were named.
     pub(super) rows: u64,
-    pub(super) pages: Vec<String>,
     pub(super) state: PartitionState,
     pub(super) sets: Vec<ScaleSet>,
 }
@@ -106,17 +107,17 @@ struct SetProperties<'a> {
     orchestration: Option<Text<'a>>,
 }
 
-/// Rows as they come in, by subscription.
+/// What came in, by subscription: how many rows, and which scale sets.
 #[derive(Default)]
 struct Sorted {
-    rows: BTreeMap<Arc<str>, (u64, Vec<String>, Vec<ScaleSet>)>,
+    rows: BTreeMap<Arc<str>, (u64, Vec<ScaleSet>)>,
     count: u64,
 }
 
 impl Sorted {
-    /// Sorts one page: each subscription gets a page of its own rows. A row of an unknown subscription goes to the
+    /// Sorts one page: each subscription's rows are a page of its own. A row of an unknown subscription goes to the
     /// first one, where its reading will say what is wrong with it.
-    fn take(&mut self, page: &Page, group: &[Arc<str>]) {
+    fn take(&mut self, page: &Page, group: &[Arc<str>], mut hand_over: impl FnMut(&Arc<str>, String)) {
         self.count += page.data.len() as u64;
         let mut own: BTreeMap<Arc<str>, Vec<&str>> = BTreeMap::new();
         for row in &page.data {
@@ -130,15 +131,14 @@ impl Sorted {
             {
                 let entry = self.rows.entry(Arc::clone(known)).or_default();
                 entry.0 += 1;
-                entry.2.extend(scale_set(&head, known));
+                entry.1.extend(scale_set(&head, known));
             } else {
                 own.entry(Arc::clone(known)).or_default().push(row.get());
             }
         }
         for (subscription, rows) in own {
-            let entry = self.rows.entry(subscription).or_default();
-            entry.0 += rows.len() as u64;
-            entry.1.push(format!("{{\"value\":[{}]}}", rows.join(",")));
+            hand_over(&subscription, format!("{{\"value\":[{}]}}", rows.join(",")));
+            self.rows.entry(subscription).or_default().0 += rows.len() as u64;
         }
     }
 }
@@ -163,15 +163,15 @@ impl Azure {
     /// asked again for each half of them, until it is known which one was refused.
     pub(super) async fn ask_graph(
         &self,
-        kind: Kind,
-        query: &str,
+        (kind, query): (Kind, &str),
         subscriptions: &[Arc<str>],
+        to: &dyn Pages,
         stop: &Stop,
     ) -> Vec<Answer> {
         let mut groups: Vec<&[Arc<str>]> = subscriptions.chunks(SUBSCRIPTIONS).rev().collect();
         let mut answers = Vec::with_capacity(subscriptions.len());
         while let Some(group) = groups.pop() {
-            let (sorted, end) = self.read_pages(query, group, stop).await;
+            let (sorted, end) = self.read_pages((kind, query), group, to, stop).await;
             if matches!(end, Err(Failure::Denied(_))) && sorted.count == 0 && group.len() > 1 {
                 let (front, back) = group.split_at(group.len() / 2);
                 groups.extend([back, front]);
@@ -179,32 +179,37 @@ impl Azure {
             }
             let Sorted { mut rows, count } = sorted;
             for subscription in group {
-                let (own, mut pages, sets) = rows.remove(subscription).unwrap_or_default();
+                let (own, sets) = rows.remove(subscription).unwrap_or_default();
                 let state = match &end {
                     Ok(()) => PartitionState::Complete,
                     Err(failure) => failure.state(count > 0),
                 };
-                if pages.is_empty() && state == PartitionState::Complete {
-                    pages.push("{\"value\":[]}".to_owned());
-                }
-                answers.push(Answer { subscription: Arc::clone(subscription), kind, rows: own, pages, state, sets });
+                answers.push(Answer { subscription: Arc::clone(subscription), kind, rows: own, state, sets });
             }
         }
         answers
     }
 
-    async fn read_pages(&self, query: &str, group: &[Arc<str>], stop: &Stop) -> (Sorted, Result<(), Failure>) {
+    async fn read_pages(
+        &self,
+        (kind, query): (Kind, &str),
+        group: &[Arc<str>],
+        to: &dyn Pages,
+        stop: &Stop,
+    ) -> (Sorted, Result<(), Failure>) {
         let mut sorted = Sorted::default();
-        let mut token: Option<String> = None;
+        let (mut token, mut trail): (Option<String>, _) = (None, Trail::default());
         for _ in 0..self.limits.pages_per_partition {
             let page =
                 match self.graph_page(query, group, token.as_deref(), (Patience::reading(&self.limits), stop)).await {
                     Ok(page) => page,
                     Err(failure) => return (sorted, Err(failure)),
                 };
-            sorted.take(&page, group);
+            sorted.take(&page, group, |subscription, text| {
+                to.page(&self.origin(subscription, &"".into(), kind), text);
+            });
             let end = match page.skip_token.filter(|t| !t.is_empty()) {
-                Some(next) if token.as_ref() == Some(&next) => Err("the next page is the same page".to_owned()),
+                Some(next) if !trail.is_new(&next) => Err("the next page is an earlier page".to_owned()),
                 Some(next) => {
                     token = Some(next);
                     continue;

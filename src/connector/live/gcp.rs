@@ -18,7 +18,8 @@ use crate::connector::live::gcp_token::GcpIssuer;
 use crate::connector::live::http::{Method, Request, endpoint};
 use crate::connector::live::refusal::judge;
 use crate::connector::live::secret::Secret;
-use crate::connector::live::{Claim, Fetched, Live, Ownership, Permission, Recording};
+use crate::connector::live::trail::Trail;
+use crate::connector::live::{Claim, Fetched, Live, Origin, Ownership, Pages, Permission, Recording};
 use crate::inventory::partition::{Kind, PartitionState};
 use crate::lang::job::Connector;
 
@@ -142,11 +143,11 @@ impl Gcp {
     }
 
     /// All pages of one listing of one project.
-    async fn list(&self, project: &str, list: &List, stop: &Stop) -> Recording {
-        let mut pages = Vec::new();
-        let mut token: Option<String> = None;
+    async fn list(&self, project: &str, list: &List, to: &dyn Pages, stop: &Stop) -> Recording {
+        let mut pages = 0;
+        let (mut token, mut trail): (Option<String>, _) = (None, Trail::default());
         let end = loop {
-            if pages.len() >= self.limits.pages_per_partition {
+            if pages >= self.limits.pages_per_partition {
                 break Err(Failure::Failed(format!("more than {} pages", self.limits.pages_per_partition)));
             }
             let next = token.as_deref().map(|t| format!("&pageToken={}", encoded(t))).unwrap_or_default();
@@ -154,11 +155,13 @@ impl Gcp {
             match self.page(project, list, &rest, (Patience::reading(&self.limits), stop)).await {
                 Err(failure) => break Err(failure),
                 Ok(page) => {
-                    pages.push(page.text);
+                    let (account, region, at) = (project.into(), "".into(), self.caller.now());
+                    to.page(&Origin { account, region, kind: list.kind, at }, page.text);
+                    pages += 1;
                     match page.next {
                         None => break Ok(()),
-                        Some(next) if token.as_ref() == Some(&next) => {
-                            break Err(Failure::Failed("the next page is the same page".to_owned()));
+                        Some(next) if !trail.is_new(&next) => {
+                            break Err(Failure::Failed("the next page is an earlier page".to_owned()));
                         }
                         Some(next) => token = Some(next),
                     }
@@ -167,13 +170,13 @@ impl Gcp {
         };
         let state = match end {
             Ok(()) => PartitionState::Complete,
-            Err(failure) => failure.state(!pages.is_empty()),
+            Err(failure) => failure.state(pages > 0),
         };
         let (account, region, taken_at) = (project.into(), "".into(), self.caller.now());
-        Recording { account, region, kind: list.kind, state, pages, taken_at }
+        Recording { account, region, kind: list.kind, state, pages: Vec::new(), taken_at }
     }
 
-    async fn fetch_all(&self, progress: &dyn Progress, stop: &Stop) -> Fetched {
+    async fn read_all(&self, to: &dyn Pages, progress: &dyn Progress, stop: &Stop) -> Fetched {
         if let Err(failure) = self.bearer.check().await {
             return self.nothing(&failure);
         }
@@ -182,20 +185,18 @@ impl Gcp {
         progress.start("sync", work.len() as u64);
         let done = std::sync::atomic::AtomicU64::new(0);
         let recordings = spread(work, self.limits.calls_in_flight, async |(project, list)| {
-            let recording = self.list(project, list, stop).await;
+            let recording = self.list(project, list, to, stop).await;
             let n = done.fetch_add(1, std::sync::atomic::Ordering::SeqCst) + 1;
             progress.update("sync", n, project);
             recording
         })
         .await;
-        let mut fetched = Fetched { recordings: Vec::new(), usage: self.caller.usage(), errors: Vec::new() };
+        let accounts = self.config.projects.iter().map(|p| p.as_str().into()).collect();
+        let mut fetched = Fetched { usage: self.caller.usage(), accounts: Some(accounts), ..Fetched::default() };
         for recording in recordings {
             // Interfaces stand in the machines' records.
-            let interfaces = (recording.kind == Kind::Instances).then(|| Recording {
-                kind: Kind::Interfaces,
-                pages: Vec::new(),
-                ..recording.clone()
-            });
+            let interfaces =
+                (recording.kind == Kind::Instances).then(|| Recording { kind: Kind::Interfaces, ..recording.clone() });
             fetched.recordings.push(recording);
             fetched.recordings.extend(interfaces);
         }
@@ -219,7 +220,7 @@ impl Gcp {
             taken_at: self.caller.now(),
         });
         let recordings = recordings.collect();
-        Fetched { recordings, usage: Vec::new(), errors: vec![format!("no call was made: {failure}")] }
+        Fetched { recordings, errors: vec![format!("no call was made: {failure}")], ..Fetched::default() }
     }
 
     /// One answer a claim, in order: claims of one project are asked about together.
@@ -277,8 +278,8 @@ impl Gcp {
 }
 
 impl Live for Gcp {
-    fn fetch(&self, progress: &dyn Progress, stop: &Stop) -> Fetched {
-        self.caller.run(self.fetch_all(progress, stop))
+    fn read(&self, pages: &dyn Pages, progress: &dyn Progress, stop: &Stop) -> Fetched {
+        self.caller.run(self.read_all(pages, progress, stop))
     }
 
     fn confirm(&self, claims: &[Claim]) -> Vec<Ownership> {

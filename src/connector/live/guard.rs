@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::secret::Secret;
-use super::{Claim, Fetched, Live, Ownership, Permission};
+use super::{Claim, Fetched, Live, Ownership, Pages, Permission};
 use crate::base::progress::{Progress, Stop};
 use crate::inventory::partition::PartitionState;
 
@@ -36,8 +36,8 @@ impl Guarded {
 }
 
 impl Live for Guarded {
-    fn fetch(&self, progress: &dyn Progress, stop: &Stop) -> Fetched {
-        let mut fetched = self.inner.fetch(progress, stop);
+    fn read(&self, pages: &dyn Pages, progress: &dyn Progress, stop: &Stop) -> Fetched {
+        let mut fetched = self.inner.read(pages, progress, stop);
         for recording in &mut fetched.recordings {
             recording.state = match &recording.state {
                 PartitionState::Complete => PartitionState::Complete,

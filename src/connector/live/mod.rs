@@ -16,6 +16,7 @@ pub mod caller;
 pub mod gcp;
 pub mod guard;
 pub mod http;
+pub mod intake;
 pub mod open;
 pub mod secret;
 pub mod whole;
@@ -32,7 +33,11 @@ mod bearer;
 mod gcp_token;
 #[cfg(any(feature = "azure", feature = "gcp"))]
 mod refusal;
+#[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
+mod trail;
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -40,6 +45,26 @@ use jiff::Timestamp;
 
 use crate::base::progress::{Progress, Stop};
 use crate::inventory::partition::{Kind, PartitionState};
+
+/// Where a page comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// AWS account, Azure subscription, GCP project; empty where unknown.
+    pub account: Arc<str>,
+    /// Region code; empty for global kinds.
+    pub region: Arc<str>,
+    /// What it holds.
+    pub kind: Kind,
+    /// When it arrived.
+    pub at: Timestamp,
+}
+
+/// Takes pages as they arrive, so that no reading holds more than those in flight.
+pub trait Pages {
+    /// One page: a JSON text that the file connector reads. Pages of one partition come in their order, those of several
+    /// in any.
+    fn page(&self, from: &Origin, text: String);
+}
 
 /// What was fetched of one partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +77,7 @@ pub struct Recording {
     pub kind: Kind,
     /// How it went. Whatever is not complete becomes a gap.
     pub state: PartitionState,
-    /// The provider's pages as JSON texts that the file connector reads; empty where nothing came.
+    /// Its pages, where they were kept: see [`Live::fetch`].
     pub pages: Vec<String>,
     /// When the last page arrived.
     pub taken_at: Timestamp,
@@ -80,6 +105,9 @@ pub struct Fetched {
     pub usage: Vec<Usage>,
     /// What went wrong as a whole, in the provider's words: no credentials, wrong external id, no such role.
     pub errors: Vec<String>,
+    /// Every account, subscription or project that the connector reads, where that is certain: the job file names them,
+    /// or the organisation's list of accounts was read to its end. None where a lost right could make one go unseen.
+    pub accounts: Option<Vec<Arc<str>>>,
 }
 
 /// An address that the inventory says is ours.
@@ -123,8 +151,17 @@ pub struct Permission {
 
 /// A provider that can be asked now, also by the thread that keeps leases while a scan runs. Implementations hold their credentials and call budgets; they never print them.
 pub trait Live: Send + Sync {
-    /// Reads the inventory. Never fails as a whole in silence: what did not come is a recording with its cause.
-    fn fetch(&self, progress: &dyn Progress, stop: &Stop) -> Fetched;
+    /// Reads the inventory: pages are handed over as they come, and the recordings say how each partition went. Never
+    /// fails as a whole in silence: what did not come is a recording with its cause.
+    fn read(&self, pages: &dyn Pages, progress: &dyn Progress, stop: &Stop) -> Fetched;
+
+    /// Reads the inventory and keeps the pages in their recordings, such as to write them into a file.
+    fn fetch(&self, progress: &dyn Progress, stop: &Stop) -> Fetched {
+        let kept = Kept::default();
+        let mut fetched = self.read(&kept, progress, stop);
+        kept.give_to(&mut fetched.recordings);
+        fetched
+    }
 
     /// Asks by the narrowest call whether addresses still belong to their resources; one answer a claim, in order.
     fn confirm(&self, claims: &[Claim]) -> Vec<Ownership>;
@@ -134,4 +171,28 @@ pub trait Live: Send + Sync {
 
     /// A policy document that grants exactly the needed rights, in the provider's own form.
     fn policy_document(&self) -> String;
+}
+
+/// Account, region, kind.
+type Partitioned = (Arc<str>, Arc<str>, Kind);
+
+/// Pages that are kept, by partition.
+#[derive(Default)]
+struct Kept(RefCell<BTreeMap<Partitioned, Vec<String>>>);
+
+impl Pages for Kept {
+    fn page(&self, from: &Origin, text: String) {
+        let place = (Arc::clone(&from.account), Arc::clone(&from.region), from.kind);
+        self.0.borrow_mut().entry(place).or_default().push(text);
+    }
+}
+
+impl Kept {
+    fn give_to(self, recordings: &mut [Recording]) {
+        let mut pages = self.0.into_inner();
+        for r in recordings {
+            let place = (Arc::clone(&r.account), Arc::clone(&r.region), r.kind);
+            r.pages.extend(pages.remove(&place).unwrap_or_default());
+        }
+    }
 }

@@ -11,6 +11,7 @@ use palisade::inventory::catalogue::tokens;
 use palisade::inventory::partition::PartitionState;
 
 use super::moto::{HOME, connector, gaps, in_account, moto, spec, sync};
+use super::proxy::{Act, Ask, Proxy};
 
 /// Tokens that palisade gives of its own, or that only say again what another one says.
 const OWN: &[&str] = &[
@@ -191,6 +192,68 @@ fn an_address_that_moves_is_lost() {
     let stranger = Claim { account: "999999999999".into(), ..claim };
     let unknown = "the connector does not read account `999999999999`";
     assert_eq!(aws.confirm(&[stranger]), [Ownership::Unknown(unknown.into())]);
+}
+
+/// The description of an interface of the load balancer `front`, as it is asked for.
+fn front_of(ask: &Ask) -> Option<String> {
+    let values =
+        ask.body.split('&').filter_map(|p| p.split_once('=')).map(|(_, v)| v.replace("%20", " ").replace("%2F", "/"));
+    values.filter(|v| v.starts_with("ELB app/front/")).next()
+}
+
+/// moto makes no interfaces for load balancers: the proxy shows one of `front`.
+#[test]
+fn load_balancers_are_asked_for_by_their_interfaces() {
+    let Some(moto) = moto("load_balancers_are_asked_for_by_their_interfaces") else { return };
+    let (account, region) = ("111100000006", "us-west-2");
+    moto.script("fill", &[account, region, "1"]);
+    let proxy = Proxy::start(&moto.endpoint, |ask| match front_of(ask) {
+        Some(description) if ask.is("DescribeNetworkInterfaces", "us-west-2") => Act::Reply(
+            200,
+            format!(
+                "<DescribeNetworkInterfacesResponse><networkInterfaceSet><item><networkInterfaceId>eni-1</networkInterfaceId>\
+                 <description>{description}</description><association><publicIp>198.18.66.1</publicIp></association></item>\
+                 </networkInterfaceSet></DescribeNetworkInterfacesResponse>"
+            ),
+        ),
+        _ => Act::Pass,
+    });
+    let spec = in_account(account, spec(&proxy.endpoint, &[region]));
+    let (_, input, _) = sync(spec.clone(), &Limits::default());
+    let id = |name: &str| {
+        let own = |id: &str| format!("{id}/").contains(&format!(":loadbalancer/{name}/"));
+        input.load_balancers.iter().find(|l| own(&l.id)).unwrap().id.clone()
+    };
+    let claim = |name: &str, addr: &str| Claim {
+        asset: id(name),
+        interface: "".into(),
+        account: account.into(),
+        region: region.into(),
+        addr: addr.parse().unwrap(),
+    };
+    let claims = [
+        claim("app/front", "198.18.66.1"),
+        claim("app/front", "198.18.66.2"),
+        claim("app/stream", "198.18.66.3"),
+        claim("app/stream", "198.18.66.4"),
+        claim("old", "198.18.66.5"),
+    ];
+    let name = |n: usize| claims[n].asset.split_once(":loadbalancer/").unwrap().1.to_owned();
+    let asked = proxy.asks().len();
+    let aws = connector(spec, &Limits::default());
+    let answers = aws.confirm(&claims);
+    let unseen = |n: usize| Ownership::Unknown(format!("no interface of the load balancer `{}` can be seen", name(n)));
+    let lost = format!("no interface of `{}` has the address any more", claims[1].asset);
+    assert_eq!(answers, [Ownership::Confirmed, Ownership::Lost(lost.clone()), unseen(2), unseen(3), unseen(4)]);
+    let calls: Vec<String> = proxy.asks().into_iter().skip(asked).map(|a| a.action).collect();
+    let of = |action: &str| calls.iter().filter(|c| *c == action).count();
+    assert_eq!((of("DescribeNetworkInterfaces"), of("DescribeLoadBalancers")), (1, 2), "{calls:?}");
+
+    for n in [2, 4] {
+        moto.script("remove", &[account, region, &claims[n].asset]);
+    }
+    let gone = |n: usize| Ownership::Lost(format!("the load balancer `{}` is gone", name(n)));
+    assert_eq!(aws.confirm(&claims), [Ownership::Confirmed, Ownership::Lost(lost), gone(2), gone(3), gone(4)]);
 }
 
 #[test]

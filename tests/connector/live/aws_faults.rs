@@ -83,7 +83,7 @@ fn a_second_page_that_fails_keeps_the_first() {
     moto.script("many", &[account, region, "150"]);
     let limits = Limits { records_per_page: 1, http_body_bytes: 1 << 20, ..brisk() };
     type Case = (&'static str, fn() -> Act, usize, &'static str);
-    let cases: [Case; 10] = [
+    let cases: [Case; 11] = [
         (
             "denied",
             || Act::Reply(403, ec2_error("UnauthorizedOperation")),
@@ -135,7 +135,18 @@ fn a_second_page_that_fails_keeps_the_first() {
                 Act::Reply(200, page.into())
             },
             50,
-            "DescribeInstances: page 3 names itself as the next page",
+            "DescribeInstances: page 3 names an earlier page as the next one",
+        ),
+        (
+            "circle",
+            || {
+                static PAGES: AtomicUsize = AtomicUsize::new(0);
+                let mark = if PAGES.fetch_add(1, Ordering::SeqCst) % 2 == 0 { "a" } else { "b" };
+                let page = "<DescribeInstancesResponse><reservationSet/><nextToken>MARK</nextToken></DescribeInstancesResponse>";
+                Act::Reply(200, page.replace("MARK", mark))
+            },
+            50,
+            "DescribeInstances: page 4 names an earlier page as the next one",
         ),
         (
             "wrong types",

@@ -2,13 +2,16 @@
 
 usage: moto.py fill ENDPOINT ACCOUNT[,ACCOUNT…] REGION[,REGION…] PLAIN
        moto.py view ENDPOINT ACCOUNT[,ACCOUNT…] REGION[,REGION…]
+       moto.py edge ENDPOINT ACCOUNT REGION ADDRESS[,ADDRESS…]
        moto.py many ENDPOINT ACCOUNT REGION[,REGION…] INSTANCES
        moto.py loop ENDPOINT ACCOUNT REGION[,REGION…]
        moto.py move ENDPOINT ACCOUNT REGION ADDRESS INSTANCE
+       moto.py remove ENDPOINT ACCOUNT REGION BALANCER
        moto.py organize ENDPOINT
 
 `fill` makes PLAIN plain instances in each account and region, and one of every odd kind. `view` prints one JSON object:
-assets as maps of palisade's tokens to sorted values, load balancers, and the accounts.
+assets as maps of palisade's tokens to sorted values, load balancers, and the accounts. `edge` makes an instance with
+no public address but each ADDRESS, and a spare one with none, and prints their ids in this order.
 """
 
 import ipaddress
@@ -95,6 +98,19 @@ def fill(account, region, plain):
     classic.create_load_balancer(LoadBalancerName="oldin", Listeners=listener, **inside)
 
 
+def edge(account, region, addresses):
+    ec2 = client("ec2", account, region)
+    vpc = ec2.create_vpc(CidrBlock="10.78.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.78.1.0/24")["Subnet"]["SubnetId"]
+    made = ec2.run_instances(ImageId=IMAGE, MinCount=len(addresses) + 1, MaxCount=len(addresses) + 1,
+                             SubnetId=subnet, InstanceType="t3.large")
+    ids = [i["InstanceId"] for i in made["Instances"]]
+    for instance, address in zip(ids, addresses):
+        allocation = ec2.allocate_address(Domain="vpc", Address=address)["AllocationId"]
+        ec2.associate_address(AllocationId=allocation, InstanceId=instance)
+    return ids
+
+
 def many(account, regions, instances):
     each = instances // len(regions)
     for region in regions:
@@ -162,7 +178,8 @@ def view_region(account, region, out):
         out["balancers"].append([b["LoadBalancerArn"], b["DNSName"], account, region, b["Scheme"]])
     classic = client("elb", account, region)
     for b in pages(classic.get_paginator("describe_load_balancers"), "LoadBalancerDescriptions"):
-        out["balancers"].append([b["LoadBalancerName"], b["DNSName"], account, region, b["Scheme"]])
+        arn = f"arn:aws:elasticloadbalancing:{region}:{account}:loadbalancer/{b['LoadBalancerName']}"
+        out["balancers"].append([arn, b["DNSName"], account, region, b["Scheme"]])
 
 
 def asset(owner, region, i, enis, elastic):
@@ -240,12 +257,21 @@ def main():
             for region in regions:
                 view_region(account, region, out)
         json.dump(out, sys.stdout)
+    elif what == "edge":
+        json.dump(edge(accounts[0], regions[0], sys.argv[5].split(",")), sys.stdout)
     elif what == "many":
         many(accounts[0], regions, int(sys.argv[5]))
     elif what == "loop":
         json.dump(loop(accounts[0], regions), sys.stdout)
     elif what == "move":
         move(accounts[0], regions[0], sys.argv[5], sys.argv[6])
+    elif what == "remove":
+        arn = sys.argv[5]
+        name = arn.split(":loadbalancer/")[1]
+        if "/" in name:
+            client("elbv2", accounts[0], regions[0]).delete_load_balancer(LoadBalancerArn=arn)
+        else:
+            client("elb", accounts[0], regions[0]).delete_load_balancer(LoadBalancerName=name)
     elif what == "organize":
         organizations = boto3.client("organizations", region_name="us-east-1", **OWN)
         organizations.create_organization(FeatureSet="ALL")

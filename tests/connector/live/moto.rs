@@ -21,6 +21,8 @@ use palisade::inventory::snapshot::SnapshotInput;
 pub struct Moto {
     pub endpoint: String,
     python: PathBuf,
+    /// Network namespace that it runs in, and its clients with it.
+    namespace: Option<String>,
     _child: Child,
 }
 
@@ -34,17 +36,28 @@ from moto.server import main
 main(['-H', '127.0.0.1', '-p', '0'])
 ";
 
-static MOTO: LazyLock<Option<Moto>> = LazyLock::new(Moto::start);
+static MOTO: LazyLock<Option<Moto>> = LazyLock::new(|| Moto::start(None));
 
 /// The server of this test run, or nothing where the machine has no moto; the caller skips loudly.
 pub fn moto(test: &str) -> Option<&'static Moto> {
     let found = MOTO.as_ref();
     if found.is_none() {
-        // Past the capture of passed tests: a skip is to be seen.
-        let line = format!("skipped: {test} needs Python with moto and boto3; .ci/run installs them\n");
-        std::io::stderr().write_all(line.as_bytes()).unwrap();
+        skipped(test, "needs Python with moto and boto3; .ci/run installs them");
     }
     found
+}
+
+/// Past the capture of passed tests: a skip is to be seen.
+pub fn skipped(test: &str, why: &str) {
+    std::io::stderr().write_all(format!("skipped: {test} {why}\n").as_bytes()).unwrap();
+}
+
+/// A program, in a namespace where one is named.
+fn inside(namespace: Option<&str>, program: &Path) -> Command {
+    let Some(namespace) = namespace else { return Command::new(program) };
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", namespace]).arg(program);
+    command
 }
 
 fn python() -> Option<PathBuf> {
@@ -56,9 +69,10 @@ fn python() -> Option<PathBuf> {
 }
 
 impl Moto {
-    fn start() -> Option<Self> {
+    /// Starts a server; nothing where the machine has no moto.
+    pub fn start(namespace: Option<&str>) -> Option<Self> {
         let python = python()?;
-        let mut child = Command::new(&python)
+        let mut child = inside(namespace, &python)
             .args(["-u", "-c", SERVE])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -74,7 +88,7 @@ impl Moto {
         assert!(endpoint.starts_with("http://127.0.0.1:"), "{endpoint}");
         // Keeps the pipe drained: a full one would stop the server.
         std::thread::spawn(move || lines.count());
-        Some(Self { endpoint, python, _child: child })
+        Some(Self { endpoint, python, namespace: namespace.map(str::to_owned), _child: child })
     }
 
     /// Runs the script; what it prints.
@@ -85,7 +99,8 @@ impl Moto {
     /// The same, with something between it and the server.
     pub fn script_at(&self, endpoint: &str, what: &str, args: &[&str]) -> serde_json::Value {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/connector/live/moto.py");
-        let out = Command::new(&self.python).arg(script).args([what, endpoint]).args(args).output().unwrap();
+        let mut command = inside(self.namespace.as_deref(), &self.python);
+        let out = command.arg(script).args([what, endpoint]).args(args).output().unwrap();
         assert!(out.status.success(), "{what}: {}", String::from_utf8_lossy(&out.stderr));
         if out.stdout.is_empty() { serde_json::Value::Null } else { serde_json::from_slice(&out.stdout).unwrap() }
     }

@@ -46,7 +46,7 @@ pub fn limited(server: &Server, subscriptions: Option<&[&str]>, limits: &Limits)
 /// A sync as text: assets, load balancers, partitions, notices, then errors and calls.
 pub fn text(fetched: Fetched) -> String {
     let now = "2026-01-01T00:00:00Z".parse().unwrap();
-    let Fetched { recordings, usage, errors } = fetched;
+    let Fetched { recordings, usage, errors, .. } = fetched;
     let (input, notices) = assemble(&lab(), recordings, now, &Limits::default());
     let mut out = show(&input, &notices);
     for e in errors {

@@ -10,6 +10,7 @@ use super::query::{self, Action};
 use super::{Aws, Organization, Place};
 use crate::base::progress::Stop;
 use crate::connector::live::caller::{Failure, Patience};
+use crate::connector::live::trail::Trail;
 
 /// An account to read.
 pub(super) struct Account {
@@ -19,7 +20,7 @@ pub(super) struct Account {
     pub(super) refused: Option<Failure>,
 }
 
-/// Units looked at below the chosen ones, at most.
+/// Units looked at, at most; accounts of further ones would be missed by nobody, so that more is a failure.
 const UNITS: usize = 2_000;
 
 impl Aws {
@@ -105,8 +106,13 @@ impl Aws {
             found.extend(self.accounts_in(&query::ACCOUNTS_OF, Some(&unit), place).await?);
             for below in self.all_pages(&query::UNITS_OF, Some(&unit), "OrganizationalUnits", place).await? {
                 let id = below.get("Id").and_then(Value::as_str).unwrap_or("").to_owned();
-                if seen.len() < UNITS && !id.is_empty() && seen.insert(id.clone()) {
+                if !id.is_empty() && seen.insert(id.clone()) {
                     units.push(id);
+                }
+                if seen.len() > UNITS {
+                    return Err(Failure::Failed(format!(
+                        "the organisation has more than {UNITS} units below those chosen"
+                    )));
                 }
             }
         }
@@ -141,7 +147,7 @@ impl Aws {
         place: Place<'_>,
     ) -> Result<Vec<Value>, Failure> {
         let mut all = Vec::new();
-        let mut next: Option<String> = None;
+        let (mut next, mut trail): (Option<String>, _) = (None, Trail::default());
         for _ in 0..self.limits.pages_per_partition {
             let mut parameters: Vec<(String, String)> =
                 parent.iter().map(|p| ("ParentId".to_owned(), (*p).to_owned())).collect();
@@ -154,7 +160,7 @@ impl Aws {
             let token = answer.members.get("NextToken").and_then(Value::as_str).filter(|t| !t.is_empty());
             match token {
                 None => return Ok(all),
-                Some(token) if next.as_deref() == Some(token) => break,
+                Some(token) if !trail.is_new(token) => break,
                 Some(token) => next = Some(token.to_owned()),
             }
         }

@@ -1,6 +1,7 @@
 //! Amazon, asked now: every account of the connector, every region, five calls each, several at once under one budget.
 
 mod accounts;
+mod balancers;
 mod credentials;
 mod ownership;
 mod query;
@@ -25,7 +26,7 @@ use crate::connector::live::budget::Meter;
 use crate::connector::live::caller::{Caller, Failure, Patience, Terms, Try, Verdict};
 use crate::connector::live::http::endpoint;
 use crate::connector::live::secret::Secret;
-use crate::connector::live::{Claim, Fetched, Live, Ownership, Permission};
+use crate::connector::live::{Claim, Fetched, Live, Ownership, Pages, Permission};
 use crate::lang::job::{Connector, Regions};
 pub use crate::lang::organization::Organization;
 use credentials::{Assume, Keys, Role, system_time};
@@ -248,8 +249,8 @@ fn assumed(answer: &Answer) -> Option<Credentials> {
 }
 
 impl Live for Aws {
-    fn fetch(&self, progress: &dyn Progress, stop: &Stop) -> Fetched {
-        self.caller.run(self.read_all(progress, stop))
+    fn read(&self, pages: &dyn Pages, progress: &dyn Progress, stop: &Stop) -> Fetched {
+        self.caller.run(self.read_all(pages, progress, stop))
     }
 
     fn confirm(&self, claims: &[Claim]) -> Vec<Ownership> {

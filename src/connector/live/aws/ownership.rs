@@ -1,5 +1,5 @@
-//! Asks whether addresses are still their assets': the interfaces of exactly those instances, up to 200 in a call.
-//! product.md F2.
+//! Asks whether addresses are still their assets': the interfaces of exactly those instances and load balancers, up to
+//! 200 in a call. product.md F2.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -7,10 +7,12 @@ use std::net::IpAddr;
 use serde_json::Value;
 
 use super::accounts::Account;
+use super::balancers::name_of;
 use super::query;
 use super::{Aws, Place};
 use crate::base::progress::Stop;
 use crate::connector::live::caller::{Failure, Patience, spread};
+use crate::connector::live::trail::Trail;
 use crate::connector::live::{Claim, Ownership};
 
 /// Values of one filter in one call; EC2's documented limit.
@@ -27,9 +29,8 @@ struct Question<'c> {
 
 /// How the interfaces of a claim's asset are found.
 fn filter_of(claim: &Claim) -> (&'static str, String) {
-    // Interfaces of load balancers carry the end of its ARN, or the name of a classic one, in their description.
-    match claim.asset.split_once(":loadbalancer/") {
-        Some((_, name)) => ("description", format!("ELB {name}")),
+    match name_of(&claim.asset) {
+        Some(name) => ("description", format!("ELB {name}")),
         None => ("attachment.instance-id", claim.asset.to_string()),
     }
 }
@@ -56,15 +57,22 @@ impl Aws {
             }
         })
         .await;
+        let mut unseen = Vec::new();
         for (question, found) in questions.iter().zip(&asked) {
             for (value, about) in &question.values {
                 for n in about {
                     let (Some(claim), Some(answer)) = (claims.get(*n), answers.get_mut(*n)) else { continue };
-                    *answer = Some(match found {
-                        Ok(found) => verdict(claim, found.get(value)),
-                        Err(failure) => Ownership::Unknown(failure.to_string()),
-                    });
+                    match found {
+                        Ok(found) if !found.contains_key(value) && name_of(&claim.asset).is_some() => unseen.push(*n),
+                        Ok(found) => *answer = Some(verdict(claim, found.get(value))),
+                        Err(failure) => *answer = Some(Ownership::Unknown(failure.to_string())),
+                    }
                 }
+            }
+        }
+        for (n, told) in self.balancers(claims, &unseen, &accounts, &stop).await {
+            if let Some(answer) = answers.get_mut(n) {
+                *answer = Some(told);
             }
         }
         answers.into_iter().map(|a| a.unwrap_or_else(|| Ownership::Unknown("it was not asked".to_owned()))).collect()
@@ -97,7 +105,7 @@ impl Aws {
             question.values.iter().enumerate().map(|(n, (v, _))| (format!("Filter.1.Value.{}", n + 1), v.clone())),
         );
         let mut found: BTreeMap<String, BTreeSet<IpAddr>> = BTreeMap::new();
-        let mut next: Option<String> = None;
+        let (mut next, mut trail): (Option<String>, _) = (None, Trail::default());
         loop {
             let mut parameters = base.clone();
             parameters.push(("MaxResults".to_owned(), "1000".to_owned()));
@@ -114,7 +122,7 @@ impl Aws {
             let token = answer.members.get("NextToken").and_then(Value::as_str).filter(|t| !t.is_empty());
             match token {
                 None => return Ok(found),
-                Some(token) if next.as_deref() == Some(token) => {
+                Some(token) if !trail.is_new(token) => {
                     return Err(Failure::Failed("the pages do not end".to_owned()));
                 }
                 Some(token) => next = Some(token.to_owned()),

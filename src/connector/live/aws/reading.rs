@@ -10,7 +10,8 @@ use super::query::{self, Action};
 use super::{Aws, Place};
 use crate::base::progress::{Progress, Stop};
 use crate::connector::live::caller::{Failure, Patience, spread};
-use crate::connector::live::{Fetched, Recording};
+use crate::connector::live::trail::Trail;
+use crate::connector::live::{Fetched, Origin, Pages, Recording};
 use crate::inventory::partition::{Kind, PartitionState};
 
 /// One call of each region.
@@ -56,12 +57,16 @@ const CALLS: &[Call] = &[
 const KINDS: [Kind; 4] = [Kind::Instances, Kind::Interfaces, Kind::Addresses, Kind::LoadBalancers];
 
 impl Aws {
-    /// See [`crate::connector::live::Live::fetch`].
-    pub(super) async fn read_all(&self, progress: &dyn Progress, stop: &Stop) -> Fetched {
+    /// See [`crate::connector::live::Live::read`].
+    pub(super) async fn read_all(&self, to: &dyn Pages, progress: &dyn Progress, stop: &Stop) -> Fetched {
         let mut fetched = Fetched::default();
         progress.start("sync", 0);
         match self.accounts(stop).await {
-            Ok(accounts) => self.read_accounts(&accounts, progress, stop, &mut fetched).await,
+            Ok(accounts) => {
+                let listed = self.spec.organization.is_some();
+                fetched.accounts = listed.then(|| accounts.iter().map(|a| Arc::clone(&a.id)).collect());
+                self.read_accounts(&accounts, to, progress, stop, &mut fetched).await;
+            }
             Err((account, failure)) => {
                 fetched.errors.push(failure.to_string());
                 fetched.recordings = self.nothing_of(&account, &failure);
@@ -72,7 +77,14 @@ impl Aws {
         fetched
     }
 
-    async fn read_accounts(&self, accounts: &[Account], progress: &dyn Progress, stop: &Stop, fetched: &mut Fetched) {
+    async fn read_accounts(
+        &self,
+        accounts: &[Account],
+        to: &dyn Pages,
+        progress: &dyn Progress,
+        stop: &Stop,
+        fetched: &mut Fetched,
+    ) {
         let width = self.limits.calls_in_flight;
         let regions = spread(accounts, width, |account| async move {
             match &account.refused {
@@ -98,7 +110,7 @@ impl Aws {
         let read = spread(work, width, |(account, region, call)| {
             let done = &done;
             async move {
-                let recording = self.read_one(account, region, call, stop).await;
+                let recording = self.read_one(account, region, call, to, stop).await;
                 let n = done.fetch_add(1, Ordering::Relaxed) + 1;
                 progress.update("sync", n, &format!("{region} {}", call.kind.as_str()));
                 recording
@@ -147,7 +159,7 @@ impl Aws {
         Ok(names)
     }
 
-    async fn read_one(&self, account: &Account, region: &str, call: &Call, stop: &Stop) -> Recording {
+    async fn read_one(&self, account: &Account, region: &str, call: &Call, to: &dyn Pages, stop: &Stop) -> Recording {
         let place = Place {
             keys: &account.keys,
             account: &account.id,
@@ -155,25 +167,26 @@ impl Aws {
             patience: Patience::reading(&self.limits),
             stop,
         };
-        let (pages, result) = self.pages(call, place).await;
+        let (any, result) = self.pages(call, place, to).await;
         let state = match result {
             Ok(()) => PartitionState::Complete,
-            Err(failure) => failure.state(!pages.is_empty()),
+            Err(failure) => failure.state(any),
         };
         Recording {
             account: Arc::clone(&account.id),
             region: region.into(),
             kind: call.kind,
             state,
-            pages,
+            pages: Vec::new(),
             taken_at: self.caller.now(),
         }
     }
 
-    /// The pages of one call, as many as came, and why there are no more.
-    async fn pages(&self, call: &Call, place: Place<'_>) -> (Vec<String>, Result<(), Failure>) {
+    /// Hands over the pages of one call; whether any came, and why there are no more.
+    async fn pages(&self, call: &Call, place: Place<'_>, to: &dyn Pages) -> (bool, Result<(), Failure>) {
         let name = call.action.name;
-        let mut pages = Vec::new();
+        let (account, region): (Arc<str>, Arc<str>) = (place.account.into(), place.region.into());
+        let (mut any, mut trail) = (false, Trail::default());
         let mut next: Option<String> = None;
         for n in 1..=self.limits.pages_per_partition {
             let mut parameters = Vec::new();
@@ -183,28 +196,33 @@ impl Aws {
             }
             let mut answer = match self.ask(call.action, &parameters, place).await {
                 Ok(answer) => answer,
-                Err(failure) => return (pages, Err(on_page(n, failure))),
+                Err(failure) => return (any, Err(on_page(n, failure))),
             };
             match answer.members.remove(call.list) {
-                Some(list @ Value::Array(_)) => pages.push(page(call.list, list)),
+                Some(list @ Value::Array(_)) => {
+                    let (account, region) = (Arc::clone(&account), Arc::clone(&region));
+                    let from = Origin { account, region, kind: call.kind, at: self.caller.now() };
+                    to.page(&from, page(call.list, list));
+                    any = true;
+                }
                 _ if answer.broken.is_some() => {}
                 _ => answer.broken = Some(format!("the answer has no `{}`", call.list)),
             }
             if let Some(why) = answer.broken {
-                return (pages, Err(on_page(n, Failure::Failed(format!("{name}: {why}")))));
+                return (any, Err(on_page(n, Failure::Failed(format!("{name}: {why}")))));
             }
             let token = answer.members.get("NextToken").and_then(Value::as_str).filter(|t| !t.is_empty());
             match token {
-                None => return (pages, Ok(())),
-                Some(token) if next.as_deref() == Some(token) => {
-                    let why = format!("{name}: page {n} names itself as the next page");
-                    return (pages, Err(Failure::Failed(why)));
+                None => return (any, Ok(())),
+                Some(token) if !trail.is_new(token) => {
+                    let why = format!("{name}: page {n} names an earlier page as the next one");
+                    return (any, Err(Failure::Failed(why)));
                 }
                 Some(token) => next = Some(token.to_owned()),
             }
         }
         let limit = self.limits.pages_per_partition;
-        (pages, Err(Failure::Failed(format!("{name}: more than {limit} pages"))))
+        (any, Err(Failure::Failed(format!("{name}: more than {limit} pages"))))
     }
 
     /// What stands for an account, or a connector, of which nothing could be read.
@@ -253,7 +271,6 @@ fn join(first: &mut Recording, second: Recording) {
             parts.into_iter().filter_map(|(what, why)| Some(format!("{what}: {}", why?))).collect();
         first.state = PartitionState::Partial { cause: words.join("; ").into() };
     }
-    first.pages.extend(second.pages);
     first.taken_at = first.taken_at.min(second.taken_at);
 }
 
@@ -268,7 +285,7 @@ mod tests {
             region: "r".into(),
             kind: Kind::LoadBalancers,
             state,
-            pages: vec!["{}".into()],
+            pages: Vec::new(),
             taken_at: "2026-01-01T00:00:00Z".parse().unwrap(),
         };
         let denied = || PartitionState::Denied { cause: "no".into() };
@@ -284,7 +301,7 @@ mod tests {
         ] {
             let mut first = recording(a);
             join(&mut first, recording(b));
-            assert_eq!((&first.state, first.pages.len()), (&expected, 2));
+            assert_eq!(first.state, expected);
         }
     }
 }
