@@ -118,6 +118,8 @@ impl ScriptCheck {
                 "tls" => {
                     is("tls") || service.facts.any_under("tls.") || service.service.as_ref().is_some_and(|s| s.tls)
                 }
+                // Whatever speaks through HTTP.
+                "http" => is("http") || service.facts.get("http.status").is_some(),
                 name => is(name),
             })
     }

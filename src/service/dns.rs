@@ -23,6 +23,7 @@ pub const SERVICE: Service = Service {
     hello: |setup| framed(&recursion(setup)),
     recognise: |heard| like(heard, inner(heard.bytes).unwrap_or_default()),
     start: |setup| turns::speak("dns", setup, framed(&recursion(setup)), |t| stream(t, foreign)),
+    beside: super::dns_transfer::beside,
     ..turns::CLIENT
 };
 
@@ -32,17 +33,17 @@ const IN: u16 = 1;
 const CHAOS: u16 = 3;
 
 /// Two bytes of length before each message. RFC 1035 4.2.2.
-fn framed(message: &[u8]) -> Vec<u8> {
+pub(super) fn framed(message: &[u8]) -> Vec<u8> {
     [&(message.len() as u16).to_be_bytes()[..], message].concat()
 }
 
-fn inner(bytes: &[u8]) -> Option<&[u8]> {
+pub(super) fn inner(bytes: &[u8]) -> Option<&[u8]> {
     let mut octets = Octets(bytes);
     let length = octets.be16()?;
     octets.take(length.into())
 }
 
-fn question(id: u16, labels: &[&str], kind: u16, class: u16) -> Vec<u8> {
+pub(super) fn question(id: u16, labels: &[&str], kind: u16, class: u16) -> Vec<u8> {
     let mut out = id.to_be_bytes().to_vec();
     // Recursion is wished for; one question.
     out.extend([1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
@@ -63,19 +64,20 @@ fn version(setup: &Setup) -> Vec<u8> {
     question((setup.token >> 16) as u16, &["version", "bind"], TXT, CHAOS)
 }
 
-struct Reply<'a> {
-    id: u16,
-    flags: u16,
-    answers: u16,
+pub(super) struct Reply<'a> {
+    pub(super) id: u16,
+    pub(super) flags: u16,
+    questions: u16,
+    pub(super) answers: u16,
     rest: Octets<'a>,
 }
 
 /// The head of an answer to a plain question. RFC 1035 4.1.1.
-fn reply(bytes: &[u8]) -> Option<Reply<'_>> {
+pub(super) fn reply(bytes: &[u8]) -> Option<Reply<'_>> {
     let mut octets = Octets(bytes);
     let (id, flags, questions, answers) = (octets.be16()?, octets.be16()?, octets.be16()?, octets.be16()?);
     octets.take(4)?;
-    (flags & 0xf800 == 0x8000 && questions <= 1).then_some(Reply { id, flags, answers, rest: octets })
+    (flags & 0xf800 == 0x8000 && questions <= 1).then_some(Reply { id, flags, questions, answers, rest: octets })
 }
 
 fn like(heard: &Heard<'_>, bytes: &[u8]) -> Likeness {
@@ -131,6 +133,17 @@ fn name(octets: &mut Octets<'_>) -> Option<()> {
         };
     }
     None
+}
+
+/// The type of the first answer.
+pub(super) fn first_kind(reply: &Reply<'_>) -> Option<u16> {
+    let mut octets = reply.rest;
+    for _ in 0..reply.questions {
+        name(&mut octets)?;
+        octets.take(4)?;
+    }
+    name(&mut octets)?;
+    octets.be16()
 }
 
 /// The first text of the first answer.

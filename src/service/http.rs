@@ -9,8 +9,8 @@ use super::conversation::{Conversation, Event, Learned, Step};
 use super::encoding::hex;
 use super::evidence::Recognised;
 use super::http_message::{self, Answer, Reading};
-use super::services::{First, Heard, Likeness, Service, Setup, nothing_beside};
-use super::{http_page, redact};
+use super::services::{First, Heard, Likeness, Service, Setup};
+use super::{http_host, http_page, http_proxy, redact};
 use crate::lang::job::{Consent, Protocol};
 
 /// The row.
@@ -27,7 +27,7 @@ pub const SERVICE: Service = Service {
     hello,
     recognise,
     start,
-    beside: nothing_beside,
+    beside: |setup| [http_host::beside(setup), http_proxy::beside(setup)].into_iter().flatten().collect(),
     starttls: None,
 };
 

@@ -3,11 +3,11 @@
 //! count is kept. The paths are those of each product's own API reference.
 
 use super::evidence::Recognised;
-use super::http;
 use super::http_message::{self, Answer, Reading};
 use super::octets::{json, text};
 use super::services::{Dialogues, Heard, Likeness, Service, Setup};
 use super::turns::{self, Talk, Turn};
+use super::{http, http_managers};
 use crate::lang::job::Consent;
 
 const ALL: &[&Service] =
@@ -16,7 +16,7 @@ const ALL: &[&Service] =
 /// Bytes of an answer in which marks are looked for.
 const HEAD_BYTES: usize = 8 << 10;
 
-const BASE: Service = Service { in_tls: true, beside: page, ..turns::CLIENT };
+pub(super) const BASE: Service = Service { in_tls: true, beside: page, ..turns::CLIENT };
 
 /// The row.
 pub const ELASTICSEARCH: Service = Service {
@@ -110,18 +110,18 @@ pub const CONSUL: Service = Service {
 
 /// True for a service that HTTP carries: it is asked for where it is likely, and else shows itself in what HTTP answers.
 pub(super) fn carries(name: &str) -> bool {
-    ALL.iter().any(|s| s.name == name)
+    ALL.iter().chain(http_managers::ALL).any(|s| s.name == name)
 }
 
 fn page(setup: &Setup) -> Dialogues {
     vec![("http".into(), http::start(setup))]
 }
 
-fn get(path: &str, setup: &Setup) -> Vec<u8> {
+pub(super) fn get(path: &str, setup: &Setup) -> Vec<u8> {
     request("GET", path, "", setup)
 }
 
-fn request(method: &str, path: &str, body: &str, setup: &Setup) -> Vec<u8> {
+pub(super) fn request(method: &str, path: &str, body: &str, setup: &Setup) -> Vec<u8> {
     let (host, port) = (setup.host(), setup.port);
     let agent = concat!("palisade/", env!("CARGO_PKG_VERSION"));
     let more = if body.is_empty() {
@@ -134,18 +134,18 @@ fn request(method: &str, path: &str, body: &str, setup: &Setup) -> Vec<u8> {
 }
 
 /// True where a field of the head begins like this.
-fn field(all: &str, start: &str) -> bool {
+pub(super) fn field(all: &str, start: &str) -> bool {
     let head = all.split("\r\n\r\n").next().unwrap_or_default();
     head.lines().skip(1).any(|l| l.get(..start.len()).is_some_and(|l| l.eq_ignore_ascii_case(start)))
 }
 
-fn inner(heard: &Heard<'_>, marked: fn(&str) -> bool) -> Likeness {
+pub(super) fn inner(heard: &Heard<'_>, marked: fn(&str) -> bool) -> Likeness {
     let head = heard.bytes.get(..heard.bytes.len().min(HEAD_BYTES)).unwrap_or_default();
     if head.starts_with(b"HTTP/1.") && marked(&String::from_utf8_lossy(head)) { Likeness::Inner } else { Likeness::No }
 }
 
 /// The answer, or what to do while there is none.
-fn whole(talk: &Talk<'_>) -> Result<Answer, Turn> {
+pub(super) fn whole(talk: &Talk<'_>) -> Result<Answer, Turn> {
     if talk.ended {
         return Err(Turn::More);
     }
@@ -156,12 +156,12 @@ fn whole(talk: &Talk<'_>) -> Result<Answer, Turn> {
     }
 }
 
-fn body(answer: &Answer) -> String {
+pub(super) fn body(answer: &Answer) -> String {
     String::from_utf8_lossy(&answer.body).into_owned()
 }
 
 /// Writes the service down, with its version where it is told.
-fn known(talk: &mut Talk<'_>, name: &str, product: &str, version: Option<&str>) {
+pub(super) fn known(talk: &mut Talk<'_>, name: &str, product: &str, version: Option<&str>) {
     let mut service = Recognised::named(name, "answer to GET");
     service.product = Some(product.to_owned());
     let version = version.map(|v| text(v.as_bytes())).filter(|v| !v.is_empty());

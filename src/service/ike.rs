@@ -1,6 +1,7 @@
 //! IKE: a first proposal in version 1 and in version 2; nothing is agreed. RFC 2408 3, RFC 2409 appendix A, RFC 7296 3.
 
 use super::evidence::Recognised;
+use super::ike_aggressive;
 use super::octets::Octets;
 use super::services::{Heard, Likeness, Service, Setup};
 use super::turns::{self, Talk, Turn, sure};
@@ -12,11 +13,15 @@ pub const SERVICE: Service = Service {
     hello: old,
     recognise: |heard: &Heard<'_>| -> Likeness { sure(heard.hello == Some("ike") && header(heard.bytes).is_some()) },
     start: |setup| turns::datagrams("ike", setup, old(setup), one),
-    beside: |setup| vec![("ike.version2".into(), turns::datagrams("ike.version2", setup, new(setup), two))],
+    beside: |setup| {
+        let mut all = ike_aggressive::beside(setup);
+        all.push(("ike.version2".into(), turns::datagrams("ike.version2", setup, new(setup), two)));
+        all
+    },
     ..turns::DATAGRAM
 };
 
-fn message(setup: &Setup, payload: u8, version: u8, exchange: u8, flags: u8, body: &[u8]) -> Vec<u8> {
+pub(super) fn message(setup: &Setup, payload: u8, version: u8, exchange: u8, flags: u8, body: &[u8]) -> Vec<u8> {
     let mut out = setup.token.to_be_bytes().to_vec();
     out.extend([0; 8]);
     out.extend([payload, version, exchange, flags, 0, 0, 0, 0]);
@@ -27,13 +32,18 @@ fn message(setup: &Setup, payload: u8, version: u8, exchange: u8, flags: u8, bod
 
 /// Main mode with two transforms: AES-256 or 3DES, SHA-1, shared key, group 2. RFC 2408 3.4 to 3.6, RFC 2409 appendix A.
 fn old(setup: &Setup) -> Vec<u8> {
+    let body = [&[0, 0, 0, associations().len() as u8 + 4][..], &associations()].concat();
+    message(setup, 1, 0x10, 2, 0, &body)
+}
+
+/// The body of that payload.
+pub(super) fn associations() -> Vec<u8> {
     let aes: &[u8] = &[3, 0, 0, 36, 1, 1, 0, 0, 0x80, 1, 0, 7, 0x80, 14, 1, 0];
     let tdes: &[u8] = &[0, 0, 0, 32, 2, 1, 0, 0, 0x80, 1, 0, 5];
     let rest: &[u8] = &[0x80, 2, 0, 2, 0x80, 3, 0, 1, 0x80, 4, 0, 2, 0x80, 11, 0, 1, 0x80, 12, 0x70, 0x80];
     let transforms = [aes, rest, tdes, rest].concat();
     let proposal = [&[0, 0, 0, transforms.len() as u8 + 8, 1, 1, 0, 2][..], &transforms].concat();
-    let body = [&[0, 0, 0, proposal.len() as u8 + 12, 0, 0, 0, 1, 0, 0, 0, 1][..], &proposal].concat();
-    message(setup, 1, 0x10, 2, 0, &body)
+    [&[0, 0, 0, 1, 0, 0, 0, 1][..], &proposal].concat()
 }
 
 /// IKE_SA_INIT: AES-CBC-256, HMAC-SHA2-256, group 14 with a public number, and a nonce. RFC 7296 1.2 and 3.3 to 3.9.
@@ -53,15 +63,15 @@ fn new(setup: &Setup) -> Vec<u8> {
     message(setup, 33, 0x20, 34, 8, &body)
 }
 
-struct Header {
-    initiator: u64,
-    payload: u8,
+pub(super) struct Header {
+    pub(super) initiator: u64,
+    pub(super) payload: u8,
     version: u8,
-    exchange: u8,
+    pub(super) exchange: u8,
     flags: u8,
 }
 
-fn header(bytes: &[u8]) -> Option<Header> {
+pub(super) fn header(bytes: &[u8]) -> Option<Header> {
     let mut octets = Octets(bytes);
     let initiator = u64::from(octets.be32()?) << 32 | u64::from(octets.be32()?);
     octets.take(8)?;

@@ -1,9 +1,9 @@
 //! IMAP: greeting, capabilities before and inside TLS. Nobody logs in. RFC 9051 6.1.1, 6.2.1, 7.1.
 
-use super::banner;
 use super::conversation::{Conversation, Event, Learned, Step};
 use super::evidence::Recognised;
-use super::services::{First, Heard, Likeness, Service, Setup, no_hello, nothing_beside};
+use super::services::{First, Heard, Likeness, Service, Setup, no_hello};
+use super::{banner, starttls_injection};
 use crate::lang::job::Protocol;
 
 /// The row.
@@ -17,7 +17,7 @@ pub const SERVICE: Service = Service {
     hello: no_hello,
     recognise,
     start,
-    beside: nothing_beside,
+    beside: |setup| starttls_injection::beside(setup, starttls_injection::IMAP),
     starttls: Some(start),
 };
 

@@ -12,6 +12,7 @@ pub const SERVICE: Service = Service {
     hello: |_| HELLO.to_vec(),
     recognise: |heard: &Heard<'_>| -> Likeness { sure(capabilities(heard.bytes).is_some()) },
     start: |setup| turns::datagrams("ipmi", setup, HELLO.to_vec(), told),
+    beside: super::ipmi_cipher::beside,
     ..turns::DATAGRAM
 };
 

@@ -1,9 +1,9 @@
 //! POP3: greeting, capabilities before and inside TLS. Nobody logs in. RFC 1939, RFC 2449, RFC 2595.
 
-use super::banner;
 use super::conversation::{Conversation, Event, Learned, Step};
 use super::evidence::Recognised;
-use super::services::{First, Heard, Likeness, Service, Setup, no_hello, nothing_beside};
+use super::services::{First, Heard, Likeness, Service, Setup, no_hello};
+use super::{banner, starttls_injection};
 use crate::lang::job::Protocol;
 
 /// The row.
@@ -17,7 +17,7 @@ pub const SERVICE: Service = Service {
     hello: no_hello,
     recognise,
     start,
-    beside: nothing_beside,
+    beside: |setup| starttls_injection::beside(setup, starttls_injection::POP3),
     starttls: Some(start),
 };
 

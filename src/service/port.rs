@@ -265,11 +265,14 @@ impl<'a, 'i> Port<'a, 'i> {
         line: Option<Line<'a>>,
         wait: Duration,
     ) -> Result<Option<Begun<'a>>, Failed> {
+        let hello = (service.hello)(&self.setup);
+        if hello.is_empty() {
+            return Ok(None);
+        }
         let mut line = match line {
             Some(line) => line,
             None => self.open().await?,
         };
-        let hello = (service.hello)(&self.setup);
         if !self.say(&mut line, &hello).await {
             return Ok(None);
         }

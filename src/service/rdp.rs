@@ -3,6 +3,7 @@
 
 use super::evidence::Recognised;
 use super::octets::Octets;
+use super::rdp_names;
 use super::services::{Heard, Likeness, Service, Setup};
 use super::turns::{self, Talk, Turn, sure};
 
@@ -13,17 +14,18 @@ pub const SERVICE: Service = Service {
     hello: |_| request(TLS | NLA),
     recognise: |heard: &Heard<'_>| -> Likeness { sure(confirm(heard.bytes).is_some()) },
     start: |setup| turns::speak("rdp", setup, request(TLS | NLA), best),
+    beside: rdp_names::beside,
     starttls: Some(|setup: &Setup| turns::speak("rdp", setup, request(TLS | NLA), lead)),
     ..turns::CLIENT
 };
 
 const CLEAR: u8 = 0;
-const TLS: u8 = 1;
-const NLA: u8 = 2;
+pub(super) const TLS: u8 = 1;
+pub(super) const NLA: u8 = 2;
 /// `HYBRID_REQUIRED_BY_SERVER`.
 const NLA_REQUIRED: u32 = 5;
 
-fn request(protocols: u8) -> Vec<u8> {
+pub(super) fn request(protocols: u8) -> Vec<u8> {
     vec![3, 0, 0, 19, 14, 0xe0, 0, 0, 0, 0, 0, 1, 0, 8, 0, protocols, 0, 0, 0]
 }
 
@@ -55,6 +57,11 @@ fn confirm(bytes: &[u8]) -> Option<Choice> {
         3 => Some(Choice::Refused(value)),
         _ => None,
     }
+}
+
+/// Whether network level authentication was chosen; none where that cannot be told yet, or at all.
+pub(super) fn nla_chosen(bytes: &[u8]) -> Option<bool> {
+    confirm(bytes).map(|choice| matches!(choice, Choice::Chosen(2 | 8)))
 }
 
 fn lead(talk: &mut Talk<'_>) -> Turn {

@@ -43,12 +43,12 @@ pub const NFS: Service = Service {
 const MOST_PROGRAMS: usize = 256;
 const MOST_BYTES: usize = 32 << 10;
 
-fn id(setup: &Setup) -> u32 {
+pub(super) fn id(setup: &Setup) -> u32 {
     setup.token as u32
 }
 
 /// A call without credentials. RFC 5531 9.
-fn call(id: u32, program: u32, version: u32, procedure: u32) -> Vec<u8> {
+pub(super) fn call(id: u32, program: u32, version: u32, procedure: u32) -> Vec<u8> {
     [id, 0, 2, program, version, procedure, 0, 0, 0, 0].iter().flat_map(|n| n.to_be_bytes()).collect()
 }
 
@@ -61,26 +61,26 @@ fn null(setup: &Setup) -> Vec<u8> {
 }
 
 /// One fragment, the last. RFC 5531 11.
-fn marked(message: &[u8]) -> Vec<u8> {
+pub(super) fn marked(message: &[u8]) -> Vec<u8> {
     [&(0x8000_0000 | message.len() as u32).to_be_bytes()[..], message].concat()
 }
 
-fn unmarked(bytes: &[u8]) -> Option<&[u8]> {
+pub(super) fn unmarked(bytes: &[u8]) -> Option<&[u8]> {
     let mut octets = Octets(bytes);
     let mark = octets.be32()?;
     let length = (mark & 0x7fff_ffff) as usize;
     (mark >> 31 == 1 && length <= MOST_BYTES).then(|| octets.take(length))?
 }
 
-struct Reply<'a> {
-    id: u32,
+pub(super) struct Reply<'a> {
+    pub(super) id: u32,
     /// 0 success, 1 no such program, 2 no such version.
-    status: u32,
-    rest: Octets<'a>,
+    pub(super) status: u32,
+    pub(super) rest: Octets<'a>,
 }
 
 /// An accepted reply.
-fn reply(bytes: &[u8]) -> Option<Reply<'_>> {
+pub(super) fn reply(bytes: &[u8]) -> Option<Reply<'_>> {
     let mut octets = Octets(bytes);
     let (id, 1, 0) = (octets.be32()?, octets.be32()?, octets.be32()?) else { return None };
     let (_flavour, length @ ..=400) = (octets.be32()?, octets.be32()?) else { return None };

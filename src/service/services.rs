@@ -22,16 +22,20 @@ use jiff::Timestamp;
 use super::conversation::Conversation;
 use super::evidence::Ask;
 use super::{
-    ajp, amqp, cassandra, discovery, dns, epmd, ftp, http, http_inner, ike, imap, ipmi, jdwp, kafka, ldap, memcached,
-    mongodb, mqtt, mssql, mysql, nats, netbios, ntp, pop3, postgresql, rdp, redis, rmi, rpc, rsync, sip, smb, smtp,
-    snmp, ssh, stun, telnet, tls, vnc, x11, zookeeper,
+    activemq, adb, ajp, amqp, bgp, cassandra, discovery, dns, epmd, ftp, http, http_inner, http_managers, ike, imap,
+    industrial, ipmi, jdwp, kafka, kerberos, l2tp, ldap, memcached, mongodb, mount, mqtt, msrpc, mssql, mysql, nats,
+    netbios, ntp, oracle, pop3, postgresql, pptp, rdp, redis, rmi, rpc, rsync, rtsp, sip, slp, small, smart_install,
+    smb, smtp, snmp, socks, ssh, stun, t3, telnet, tls, vnc, wsd, x11, zmtp, zookeeper,
 };
 use crate::lang::job::{Consent, Protocol};
 
 /// All services.
 pub const SERVICES: &[&Service] = &[
+    &activemq::SERVICE,
+    &adb::SERVICE,
     &ajp::SERVICE,
     &amqp::SERVICE,
+    &bgp::SERVICE,
     &cassandra::SERVICE,
     &discovery::SSDP,
     &discovery::MDNS,
@@ -50,24 +54,39 @@ pub const SERVICES: &[&Service] = &[
     &http_inner::KUBERNETES,
     &http_inner::KUBELET,
     &http_inner::CONSUL,
+    &http_managers::NOMAD,
+    &http_managers::WINRM,
     &ike::SERVICE,
     &imap::SERVICE,
+    &industrial::MODBUS,
+    &industrial::S7,
+    &industrial::ENIP,
+    &industrial::IEC104,
+    &industrial::DNP3,
+    &industrial::BACNET,
     &ipmi::SERVICE,
     &jdwp::SERVICE,
     &kafka::SERVICE,
+    &kerberos::SERVICE,
+    &kerberos::DATAGRAMS,
+    &l2tp::SERVICE,
     &ldap::SERVICE,
     &ldap::DATAGRAMS,
     &memcached::SERVICE,
     &memcached::DATAGRAMS,
     &mongodb::SERVICE,
+    &mount::SERVICE,
     &mqtt::SERVICE,
+    &msrpc::SERVICE,
     &mssql::SERVICE,
     &mysql::SERVICE,
     &nats::SERVICE,
     &netbios::SERVICE,
     &ntp::SERVICE,
+    &oracle::SERVICE,
     &pop3::SERVICE,
     &postgresql::SERVICE,
+    &pptp::SERVICE,
     &rdp::SERVICE,
     &redis::SERVICE,
     &rmi::SERVICE,
@@ -75,17 +94,29 @@ pub const SERVICES: &[&Service] = &[
     &rpc::DATAGRAMS,
     &rpc::NFS,
     &rsync::SERVICE,
+    &rtsp::SERVICE,
     &sip::SERVICE,
     &sip::DATAGRAMS,
+    &slp::SERVICE,
+    &slp::DATAGRAMS,
+    &small::ECHO,
+    &small::CHARGEN,
+    &small::DAYTIME,
+    &small::QUOTE,
+    &smart_install::SERVICE,
     &smb::SERVICE,
     &smtp::SERVICE,
     &snmp::SERVICE,
+    &socks::SERVICE,
     &ssh::SERVICE,
     &stun::SERVICE,
+    &t3::SERVICE,
     &telnet::SERVICE,
     &tls::SERVICE,
     &vnc::SERVICE,
+    &wsd::SERVICE,
     &x11::SERVICE,
+    &zmtp::SERVICE,
     &zookeeper::SERVICE,
 ];
 
@@ -197,7 +228,8 @@ pub struct Service {
     pub in_tls: bool,
     /// Tried early on every silent port, whatever its number: for the few services that are everywhere.
     pub everywhere: bool,
-    /// The client's first bytes; empty where the server speaks first. They must be what the conversation sends first.
+    /// The client's first bytes; empty where the server speaks first, or where consent is wanting and nothing may be sent.
+    /// They must be what the conversation sends first.
     pub hello: fn(&Setup) -> Vec<u8>,
     /// Looks at what was heard: a greeting, or the answer to any service's hello.
     pub recognise: fn(&Heard<'_>) -> Likeness,
@@ -241,14 +273,42 @@ pub fn greets(transport: Protocol, port: u16) -> bool {
     SERVICES.iter().any(|s| s.transport == transport && s.first == First::Server && s.ports.contains(&port))
 }
 
-/// Services whose hello can be sent, in the order to try them: hinted, everywhere, the rest. What HTTP carries is among
-/// them only where it is hinted.
+/// Services that are asked for only where they are hinted, so that other ports do not get a hello of each: rare ones, and
+/// those that must not be taken for an attack. Where they are elsewhere, `recognise` may still know them by another answer.
+const ONLY_HINTED: &[&str] = &[
+    "adb",
+    "bacnet",
+    "chargen",
+    "daytime",
+    "dnp3",
+    "echo",
+    "enip",
+    "iec104",
+    "kerberos",
+    "l2tp",
+    "modbus",
+    "mount",
+    "msrpc",
+    "oracle",
+    "pptp",
+    "qotd",
+    "rtsp",
+    "s7",
+    "slp",
+    "smart-install",
+    "socks",
+    "t3",
+    "wsd",
+];
+
+/// Services whose hello can be sent, in the order to try them: hinted, everywhere, the rest. What HTTP carries, and what is
+/// rare, is among them only where it is hinted.
 pub fn hellos(transport: Protocol, port: u16, tls: bool) -> Vec<&'static Service> {
     let mut found: Vec<&'static Service> = SERVICES
         .iter()
         .copied()
         .filter(|s| s.transport == transport && s.first == First::Client && (!tls || s.in_tls))
-        .filter(|s| s.ports.contains(&port) || !http_inner::carries(s.name))
+        .filter(|s| s.ports.contains(&port) || !(http_inner::carries(s.name) || ONLY_HINTED.contains(&s.name)))
         .collect();
     found.sort_by_key(|s| (!s.ports.contains(&port), !s.everywhere));
     found

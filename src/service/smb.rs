@@ -13,6 +13,7 @@ pub const SERVICE: Service = Service {
     hello: |_| version1(&["NT LM 0.12", "SMB 2.002", "SMB 2.???"]),
     recognise,
     start: |setup| turns::speak("smb", setup, version1(&["NT LM 0.12", "SMB 2.002", "SMB 2.???"]), first),
+    beside: super::smb_session::beside,
     ..turns::CLIENT
 };
 

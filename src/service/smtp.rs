@@ -1,11 +1,11 @@
 //! SMTP: greeting, capabilities before and inside TLS. No mail is begun. RFC 5321 4.1.1.1, RFC 3207, RFC 4954.
 
-use super::banner;
 use super::conversation::{Conversation, Event, Learned, Step};
 use super::evidence::Recognised;
 use super::reply::{self, Reply};
-use super::services::{First, Heard, Likeness, Service, Setup, no_hello, nothing_beside};
-use crate::lang::job::Protocol;
+use super::services::{First, Heard, Likeness, Service, Setup, no_hello};
+use super::{banner, starttls_injection};
+use crate::lang::job::{Consent, Protocol};
 
 /// The row.
 pub const SERVICE: Service = Service {
@@ -18,17 +18,22 @@ pub const SERVICE: Service = Service {
     hello: no_hello,
     recognise,
     start,
-    beside: nothing_beside,
+    beside: |setup| starttls_injection::beside(setup, starttls_injection::SMTP),
     starttls: Some(start),
 };
 
 fn start(setup: &Setup) -> Box<dyn Conversation> {
     let vrfy = setup.asked("smtp.vrfy").next().is_some().then(|| format!("VRFY p{:016x}\r\n", setup.token));
-    Box::new(Smtp { stage: Stage::Greeting, inside: setup.tls, begun: false, vrfy })
+    let relay = setup.asked("smtp.relay").next().is_some() && setup.may(Consent::Odd);
+    Box::new(Smtp { stage: Stage::Greeting, inside: setup.tls, begun: false, vrfy, relay })
 }
 
 /// A name that belongs to nobody. RFC 6761 6.4.
 const EHLO: &[u8] = b"EHLO palisade.invalid\r\n";
+
+/// Both are of domains that are reserved and belong to nobody. RFC 2606 2 and 3.
+const SENDER: &[u8] = b"MAIL FROM:<palisade@palisade.invalid>\r\n";
+const RECIPIENT: &[u8] = b"RCPT TO:<palisade@example.com>\r\n";
 
 fn recognise(heard: &Heard<'_>) -> Likeness {
     let head = String::from_utf8_lossy(heard.bytes.get(..heard.bytes.len().min(512)).unwrap_or_default());
@@ -50,6 +55,8 @@ enum Stage {
     Helo,
     StartTls,
     Vrfy,
+    Mail,
+    Recipient,
     Quit,
 }
 
@@ -60,6 +67,8 @@ struct Smtp {
     begun: bool,
     /// A question about a name that does not exist; asked for by checks.
     vrfy: Option<String>,
+    /// Whether mail for others is taken; asked for by checks. It is never sent.
+    relay: bool,
 }
 
 impl Conversation for Smtp {
@@ -133,6 +142,20 @@ impl Smtp {
                 learned.set("smtp.vrfy_status", i64::from(code));
                 self.after()
             }
+            (Stage::Mail, 250) => {
+                self.stage = Stage::Recipient;
+                Step::Send(RECIPIENT.to_vec())
+            }
+            // Senders are refused for reasons of their own: nothing is known of recipients.
+            (Stage::Mail, code) => {
+                learned.untested("smtp.relay_status", &format!("the sender was refused with {code}"));
+                self.after()
+            }
+            (Stage::Recipient, code) => {
+                learned.set("smtp.relay_status", i64::from(code));
+                // The transaction is forgotten; QUIT comes next.
+                self.quit(b"RSET\r\nQUIT\r\n")
+            }
             _ => Step::Done,
         }
     }
@@ -171,11 +194,19 @@ impl Smtp {
             self.stage = Stage::Vrfy;
             return Step::Send(vrfy.into_bytes());
         }
+        if std::mem::take(&mut self.relay) {
+            self.stage = Stage::Mail;
+            return Step::Send(SENDER.to_vec());
+        }
         if self.stage == Stage::Quit {
             return Step::Done;
         }
+        self.quit(b"QUIT\r\n")
+    }
+
+    fn quit(&mut self, words: &[u8]) -> Step {
         self.stage = Stage::Quit;
-        Step::Send(b"QUIT\r\n".to_vec())
+        Step::Send(words.to_vec())
     }
 }
 

@@ -144,6 +144,11 @@ pub(super) const SERVER: Service = Service { first: First::Server, ..CLIENT };
 /// The same with datagrams.
 pub(super) const DATAGRAM: Service = Service { transport: Protocol::Udp, ..CLIENT };
 
+/// `Maybe` or `No`: the conversation looks for our token.
+pub(super) fn maybe(is: bool) -> Likeness {
+    if is { Likeness::Maybe } else { Likeness::No }
+}
+
 /// `Sure` or `No`.
 pub(super) fn sure(is: bool) -> Likeness {
     if is { Likeness::Sure } else { Likeness::No }

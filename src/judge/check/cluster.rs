@@ -1,6 +1,7 @@
 //! Clusters, containers and Java services: interfaces that drive them.
 
-use super::{Answer, Kind, Row, Subject, Verdict};
+use super::{Answer, Kind, Row, Scope, Subject, Verdict};
+use crate::service::evidence::ServiceEvidence;
 
 pub(super) const CHECKS: &[Row] = &[
     Row {
@@ -58,14 +59,34 @@ pub(super) const CHECKS: &[Row] = &[
     },
     Row {
         id: "CL-06",
-        title: "A service catalogue or scheduler can be reached",
+        title: "A service catalogue or scheduler answers strangers",
         severity: 4,
         kind: Kind::Confirmed,
         threat: "Consul or Nomad answers strangers; without access lists they register services and start jobs.",
         impact: "Often a way to run programs on every node.",
         solution: "Allow inner addresses only, and switch access lists on.",
-        control: "The service is recognised by its own status answer; other web servers are not reported.",
-        judge: |s| s.reached(&["consul", "nomad"]),
+        control: "The service is recognised by its own status answer, and one whose access lists refuse the same read is \
+            not reported.",
+        judge: |s| match s.speaks(&["consul"]) {
+            Ok(_) => s.lets_in("consul"),
+            Err(_) => s.lets_in("nomad"),
+        },
+        ..Row::BASE
+    },
+    Row {
+        id: "CL-08",
+        title: "A configuration master of the Salt family can be reached",
+        severity: 5,
+        kind: Kind::Potential,
+        scope: Scope::Host,
+        references: &["CVE-2020-11651"],
+        threat: "The master publishes orders on one port and takes requests on another, as Salt does; versions before \
+            2019.2.4 and 3000.2 carry out orders of strangers.",
+        impact: "Without the update strangers run commands on the master and on every machine it manages. The version is \
+            not tested.",
+        solution: "Allow the managed machines' addresses only, and update the master.",
+        control: "A publisher and a router without security must both be there; one of them alone is not reported.",
+        judge: salt,
         ..Row::BASE
     },
     Row {
@@ -147,5 +168,29 @@ fn kubelet(subject: &Subject<'_>) -> Answer {
         (false, _) => Verdict::Clear,
         (true, true) => Verdict::found(evidence),
         (true, false) => Verdict::found_at(4, evidence),
+    })
+}
+
+/// Sockets of ZeroMQ without security: the publisher and the router of a master.
+fn salt(subject: &Subject<'_>) -> Answer {
+    let host = subject.on_host()?;
+    let spoken = |s: &&ServiceEvidence| s.service.as_ref().is_some_and(|known| &*known.name == "zmtp");
+    let sockets: Vec<&ServiceEvidence> = host.services.iter().filter(spoken).collect();
+    let of = |kind: &str| {
+        let is = |s: &&&ServiceEvidence| s.facts.text("zmtp.socket_type").is_some_and(|k| k.eq_ignore_ascii_case(kind));
+        sockets.iter().find(is).filter(|s| s.facts.bool("zmtp.auth_required") == Some(false)).map(|s| s.port)
+    };
+    if sockets.len() < 2 {
+        return Err(Verdict::NotApplicable);
+    }
+    let open = |s: &&&ServiceEvidence| s.facts.bool("zmtp.auth_required") != Some(true);
+    if sockets.iter().filter(open).any(|s| s.facts.get("zmtp.socket_type").is_none()) {
+        return Err(Verdict::not_tested("the kind of a ZeroMQ socket was not learned"));
+    }
+    Ok(match (of("PUB"), of("ROUTER")) {
+        (Some(publisher), Some(router)) => {
+            Verdict::found(format!("publisher on port {publisher}, router on port {router}, both without security"))
+        }
+        _ => Verdict::Clear,
     })
 }

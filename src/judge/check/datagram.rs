@@ -157,14 +157,14 @@ pub(super) const CHECKS: &[Row] = &[
         title: "IPMI can be reached",
         severity: 4,
         kind: Kind::Confirmed,
-        references: &["CVE-2013-4786"],
+        references: &["CVE-2013-4786", "CVE-2013-4782"],
         threat: "The management controller takes log-ins, and by design of IPMI 2.0 hands a hash of the password to \
             whoever asks.",
         impact: "A guessed password gives power switch, console and disks of the machine.",
         solution: "Put management controllers into a network of their own; never on a public address.",
-        control: "The answer must be the reply to our capabilities request; silence is not reported. No session is \
-            opened.",
-        judge: |s| s.reached(&["ipmi"]),
+        control: "The answer must be the reply to our capabilities request; silence is not reported. Severity 5 where a \
+            session without protection was opened, which is asked for with consent for what is odd.",
+        judge: ipmi,
         ..Row::BASE
     },
     Row {
@@ -227,4 +227,20 @@ fn community(subject: &Subject<'_>) -> Answer {
     let service = subject.speaks(&["snmp"])?;
     let told = service.facts.text("snmp.description").map(|d| format!(": {d}")).unwrap_or_default();
     Ok(Verdict::when(subject.bool("snmp.public")?, || format!("the community `public` was answered{told}")))
+}
+
+/// What makes it worse: a session without protection, and logins without a name or a password.
+fn ipmi(subject: &Subject<'_>) -> Answer {
+    let service = subject.speaks(&["ipmi"])?;
+    let on = |path: &str| service.facts.bool(path) == Some(true);
+    let worse = [
+        ("ipmi.cipher_zero", "a session without any protection was opened"),
+        ("ipmi.anonymous_login", "a login without name and password is on"),
+        ("ipmi.null_users", "users without a name are on"),
+    ];
+    let told: Vec<&str> = worse.iter().filter(|(path, _)| on(path)).map(|(_, words)| *words).collect();
+    let known = subject.known_by()?;
+    let open = on("ipmi.cipher_zero") || on("ipmi.anonymous_login");
+    let evidence = if told.is_empty() { known } else { format!("{known}; {}", told.join("; ")) };
+    Ok(if open { Verdict::found_at(5, evidence) } else { Verdict::found(evidence) })
 }

@@ -136,7 +136,7 @@ pub(super) const CHECKS: &[Row] = &[
         impact: "Exports are read, and often written, by whoever names the right number.",
         solution: "Close ports 111 and 2049 at the edge; export to named clients with Kerberos.",
         control: "The service is recognised by its answer to the null call; an open port alone is not reported.",
-        judge: |s| s.reached(&["nfs"]),
+        judge: nfs,
         ..Row::BASE
     },
     Row {
@@ -212,4 +212,15 @@ fn rsync(subject: &Subject<'_>) -> Answer {
     let modules = service.facts.list("rsync.modules").filter(|m| !m.is_empty());
     let modules = modules.map(|m| format!("; modules: {}", m.join(", "))).unwrap_or_default();
     Ok(Verdict::found(format!("{}{modules}", subject.known_by()?)))
+}
+
+/// Exports, where they were listed; without a list the service itself is the finding.
+fn nfs(subject: &Subject<'_>) -> Answer {
+    let service = subject.speaks(&["nfs", "mount"])?;
+    let exports = service.facts.list("nfs.exports");
+    if exports.is_some_and(<[String]>::is_empty) {
+        return Ok(Verdict::Clear);
+    }
+    let exports = exports.map(|e| format!("; exports: {}", e.join(", "))).unwrap_or_default();
+    Ok(Verdict::found(format!("{}{exports}", subject.known_by()?)))
 }

@@ -176,6 +176,11 @@ const EDGES: &[(&str, &str)] = &[
     ("http.header.x-iinfo", "Imperva"),
 ];
 
+/// Whether the answer carries the mark of an edge.
+pub(super) fn is_edge(facts: &Facts) -> bool {
+    EDGES.iter().any(|(path, _)| facts.get(path).is_some())
+}
+
 fn edge(subject: &Subject<'_>) -> Answer {
     let service = subject.speaks(&["http"])?;
     subject.int("http.status")?;

@@ -66,8 +66,12 @@ fn recursion(subject: &Subject<'_>) -> Answer {
 }
 
 fn transfer(subject: &Subject<'_>) -> Answer {
-    subject.speaks(&["dns"])?;
-    Ok(Verdict::when(subject.bool("dns.transfer")?, || "AXFR was answered with the zone".into()))
+    let service = subject.speaks(&["dns"])?;
+    if service.protocol != Protocol::Tcp {
+        return Err(Verdict::NotApplicable);
+    }
+    let zone = service.facts.text("dns.transfer_zone").map(|z| format!(" {z}")).unwrap_or_default();
+    Ok(Verdict::when(subject.bool("dns.transfer")?, || format!("AXFR was answered with the zone{zone}")))
 }
 
 fn large_answers(subject: &Subject<'_>) -> Answer {

@@ -25,11 +25,13 @@ impl<'a> Subject<'a> {
         self.service.ok_or(Verdict::NotApplicable)
     }
 
-    /// The service, where it was recognised as one of these. A port number is not asked.
+    /// The service, where it was recognised as one of these. A port number is not asked. What speaks through HTTP, such as
+    /// a data store, is `http` as well.
     pub fn speaks(&self, names: &[&str]) -> Result<&'a ServiceEvidence, Verdict> {
         let service = self.on_service()?;
         let known = service.service.as_ref().is_some_and(|s| names.contains(&&*s.name));
-        if known { Ok(service) } else { Err(Verdict::NotApplicable) }
+        let inner = names.contains(&"http") && service.facts.get("http.status").is_some();
+        if known || inner { Ok(service) } else { Err(Verdict::NotApplicable) }
     }
 
     /// The service, where it spoke TLS, at once or after STARTTLS.
