@@ -29,6 +29,7 @@ pub mod ipmi;
 pub mod jdwp;
 pub mod kafka;
 pub mod ldap;
+mod mailbox;
 pub mod memcached;
 pub mod mongodb;
 pub mod mqtt;
