@@ -11,7 +11,8 @@ pub const SSDP: Service = Service {
     name: "ssdp",
     ports: &[1900],
     hello: |_| SEARCH.to_vec(),
-    recognise: |heard: &Heard<'_>| -> Likeness { sure(device(heard.bytes)) },
+    // A search has no token: that the answer comes from where it was sent is all there is. UPnP Device Architecture 1.1, 1.3.3.
+    recognise: |heard: &Heard<'_>| -> Likeness { sure(heard.hello == Some("ssdp") && device(heard.bytes)) },
     start: |setup| turns::datagrams("ssdp", setup, SEARCH.to_vec(), found),
     ..turns::DATAGRAM
 };
@@ -22,7 +23,8 @@ pub const MDNS: Service = Service {
     ports: &[5353],
     hello: services,
     recognise: |heard: &Heard<'_>| -> Likeness {
-        sure(heard.hello == Some("mdns") && pointers(heard.bytes).is_some_and(|all| !all.is_empty()))
+        let listed = pointers(heard.bytes).is_some_and(|all| !all.is_empty());
+        sure(heard.hello == Some("mdns") && listed && heard.returns(0..2, 0..2))
     },
     start: |setup| turns::datagrams("mdns", setup, services(setup), listed),
     ..turns::DATAGRAM
@@ -33,7 +35,9 @@ pub const COAP: Service = Service {
     name: "coap",
     ports: &[5683],
     hello: core,
-    recognise: |heard: &Heard<'_>| -> Likeness { sure(heard.hello == Some("coap") && content(heard.bytes).is_some()) },
+    recognise: |heard: &Heard<'_>| -> Likeness {
+        sure(heard.hello == Some("coap") && content(heard.bytes).is_some() && heard.returns(4..8, 4..8))
+    },
     start: |setup| turns::datagrams("coap", setup, core(setup), resources),
     ..turns::DATAGRAM
 };
@@ -145,6 +149,10 @@ fn pointers(message: &[u8]) -> Option<Vec<String>> {
 }
 
 fn listed(talk: &mut Talk<'_>) -> Turn {
+    // The number of the question comes back to a client that is no neighbour. RFC 6762 6.7.
+    if talk.bytes.get(..2).is_some_and(|id| id != (talk.setup.token as u16).to_be_bytes()) {
+        return Turn::More;
+    }
     match pointers(talk.bytes) {
         Some(all) if !all.is_empty() => {
             talk.learned.service = Some(Recognised::named("mdns", "list of services"));

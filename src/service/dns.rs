@@ -11,7 +11,7 @@ pub const DATAGRAMS: Service = Service {
     name: "dns",
     ports: &[53, 5353, 5355],
     hello: recursion,
-    recognise: |heard| like(heard, heard.bytes),
+    recognise: |heard| like(heard, heard.sent, heard.bytes),
     start: |setup| turns::datagrams("dns", setup, recursion(setup), |t| foreign(t, t.bytes, false)),
     ..turns::DATAGRAM
 };
@@ -21,7 +21,7 @@ pub const SERVICE: Service = Service {
     name: "dns",
     ports: &[53],
     hello: |setup| framed(&recursion(setup)),
-    recognise: |heard| like(heard, inner(heard.bytes).unwrap_or_default()),
+    recognise: |heard| like(heard, inner(heard.sent).unwrap_or_default(), inner(heard.bytes).unwrap_or_default()),
     start: |setup| turns::speak("dns", setup, framed(&recursion(setup)), |t| stream(t, foreign)),
     beside: super::dns_transfer::beside,
     ..turns::CLIENT
@@ -80,8 +80,8 @@ pub(super) fn reply(bytes: &[u8]) -> Option<Reply<'_>> {
     (flags & 0xf800 == 0x8000 && questions <= 1).then_some(Reply { id, flags, questions, answers, rest: octets })
 }
 
-fn like(heard: &Heard<'_>, bytes: &[u8]) -> Likeness {
-    if heard.hello != Some("dns") {
+fn like(heard: &Heard<'_>, sent: &[u8], bytes: &[u8]) -> Likeness {
+    if heard.hello != Some("dns") || sent.get(..2) != bytes.get(..2) {
         return Likeness::No;
     }
     // The question comes back, except with some refusals.

@@ -185,13 +185,28 @@ impl Facts {
         })
     }
 
+    /// Keeps a question in a datagram and its answer, in bytes; of several the one whose answer is longest beside it
+    /// stays: the amplification that somebody could misuse.
+    pub fn amplified(&mut self, request: i64, reply: i64) {
+        let before = self.int("udp.reply_bytes").zip(self.int("udp.request_bytes"));
+        if before.is_none_or(|(r, s)| reply.saturating_mul(s) > r.saturating_mul(request)) {
+            self.set("udp.request_bytes", request);
+            self.set("udp.reply_bytes", reply);
+        }
+    }
+
     /// Takes over the facts of another dialogue with the same service. Lists that several dialogues fill are joined;
-    /// of two certificates the first stays, whole.
-    pub fn extend(&mut self, other: Self) {
+    /// of two certificates the first stays, whole; of two amplifications the larger.
+    pub fn extend(&mut self, mut other: Self) {
         const JOINED: &[&str] = &["tls.versions", "tls.suites", "tls.groups", "tls.alpn"];
+        if let Some((reply, request)) = other.int("udp.reply_bytes").zip(other.int("udp.request_bytes")) {
+            self.amplified(request, reply);
+            let pair = other.unshare();
+            pair.remove("udp.reply_bytes");
+            pair.remove("udp.request_bytes");
+        }
         let own = self.unshare();
         let certificate = own.contains_key("tls.certificate.fingerprint");
-        let mut other = other;
         for (path, fact) in std::mem::take(other.unshare()) {
             if certificate && path.starts_with("tls.certificate.") {
                 continue;

@@ -24,7 +24,7 @@ pub const ELASTICSEARCH: Service = Service {
     ports: &[9200],
     hello: |setup| get("/", setup),
     recognise: |heard| inner(heard, search_mark),
-    start: |setup| turns::speak("elasticsearch", setup, get("/", setup), search),
+    start: |setup| turns::speak("elasticsearch", setup, get("/", setup), |talk| read(talk, search)),
     ..BASE
 };
 
@@ -34,7 +34,7 @@ pub const COUCHDB: Service = Service {
     ports: &[5984, 6984],
     hello: |setup| get("/", setup),
     recognise: |heard| inner(heard, |all| all.contains("{\"couchdb\":\"Welcome\"")),
-    start: |setup| turns::speak("couchdb", setup, get("/", setup), couch),
+    start: |setup| turns::speak("couchdb", setup, get("/", setup), |talk| read(talk, couch)),
     ..BASE
 };
 
@@ -44,7 +44,7 @@ pub const CLICKHOUSE: Service = Service {
     ports: &[8123, 8443],
     hello: |setup| get("/ping", setup),
     recognise: |heard| inner(heard, |all| field(all, "x-clickhouse-")),
-    start: |setup| turns::speak("clickhouse", setup, get("/ping", setup), click),
+    start: |setup| turns::speak("clickhouse", setup, get("/ping", setup), |talk| read(talk, click)),
     ..BASE
 };
 
@@ -54,7 +54,7 @@ pub const INFLUXDB: Service = Service {
     ports: &[8086],
     hello: |setup| get("/ping", setup),
     recognise: |heard| inner(heard, |all| field(all, "x-influxdb-version:")),
-    start: |setup| turns::speak("influxdb", setup, get("/ping", setup), influx),
+    start: |setup| turns::speak("influxdb", setup, get("/ping", setup), |talk| read(talk, influx)),
     ..BASE
 };
 
@@ -64,7 +64,7 @@ pub const ETCD: Service = Service {
     ports: &[2379, 4001],
     hello: |setup| get("/version", setup),
     recognise: |heard| inner(heard, |all| all.contains("\"etcdserver\":") && all.contains("\"etcdcluster\":")),
-    start: |setup| turns::speak("etcd", setup, get("/version", setup), etcd),
+    start: |setup| turns::speak("etcd", setup, get("/version", setup), |talk| read(talk, etcd)),
     ..BASE
 };
 
@@ -74,7 +74,7 @@ pub const DOCKER: Service = Service {
     ports: &[2375, 2376],
     hello: |setup| get("/version", setup),
     recognise: |heard| inner(heard, |all| all.contains("\"ApiVersion\":") && all.contains("\"MinAPIVersion\":")),
-    start: |setup| turns::speak("docker", setup, get("/version", setup), docker),
+    start: |setup| turns::speak("docker", setup, get("/version", setup), |talk| read(talk, docker)),
     ..BASE
 };
 
@@ -84,7 +84,7 @@ pub const KUBERNETES: Service = Service {
     ports: &[6443, 8001, 16443],
     hello: |setup| get("/version", setup),
     recognise: |heard| inner(heard, kubernetes_mark),
-    start: |setup| turns::speak("kubernetes", setup, get("/version", setup), kubernetes),
+    start: |setup| turns::speak("kubernetes", setup, get("/version", setup), |talk| read(talk, kubernetes)),
     ..BASE
 };
 
@@ -104,9 +104,14 @@ pub const CONSUL: Service = Service {
     ports: &[8500, 8501],
     hello: |setup| get("/v1/agent/self", setup),
     recognise: |heard| inner(heard, |all| field(all, "x-consul-")),
-    start: |setup| turns::speak("consul", setup, get("/v1/agent/self", setup), consul),
+    start: |setup| turns::speak("consul", setup, get("/v1/agent/self", setup), |talk| read(talk, consul)),
     ..BASE
 };
+
+/// True for an answer of which more is to come: what HTTP carries may show itself in a later piece.
+pub(super) fn unfinished(bytes: &[u8]) -> bool {
+    bytes.len() < HEAD_BYTES && bytes.starts_with(b"HTTP/1.") && http_message::read(bytes, false) == Reading::Partial
+}
 
 /// True for a service that HTTP carries: it is asked for where it is likely, and else shows itself in what HTTP answers.
 pub(super) fn carries(name: &str) -> bool {
@@ -160,6 +165,14 @@ pub(super) fn body(answer: &Answer) -> String {
     String::from_utf8_lossy(&answer.body).into_owned()
 }
 
+/// Lets a whole answer be read: the answer, and its body as text.
+fn read(talk: &mut Talk<'_>, reader: fn(&mut Talk<'_>, &Answer, &str) -> Turn) -> Turn {
+    match whole(talk) {
+        Ok(answer) => reader(talk, &answer, &body(&answer)),
+        Err(turn) => turn,
+    }
+}
+
 /// Writes the service down, with its version where it is told.
 pub(super) fn known(talk: &mut Talk<'_>, name: &str, product: &str, version: Option<&str>) {
     let mut service = Recognised::named(name, "answer to GET");
@@ -174,14 +187,10 @@ pub(super) fn known(talk: &mut Talk<'_>, name: &str, product: &str, version: Opt
 }
 
 /// What the second question tells: an answer in full, a refusal for want of a login, or neither.
-fn open(talk: &mut Talk<'_>, name: &str, mark: &str) -> Turn {
-    let answer = match whole(talk) {
-        Ok(answer) => answer,
-        Err(turn) => return turn,
-    };
+fn open(talk: &mut Talk<'_>, name: &str, status: u16, data: bool) -> Turn {
     let path = format!("{name}.auth_required");
-    match answer.status {
-        200 if body(&answer).contains(mark) => talk.learned.set(&path, false),
+    match status {
+        200 if data => talk.learned.set(&path, false),
         401 | 403 => talk.learned.set(&path, true),
         _ => talk.learned.untested(&path, "the answer is neither the data nor a refusal"),
     }
@@ -195,33 +204,26 @@ fn search_mark(all: &str) -> bool {
             && all.contains("missing authentication credentials for REST request"))
 }
 
-fn search(talk: &mut Talk<'_>) -> Turn {
-    let answer = match whole(talk) {
-        Ok(answer) => answer,
-        Err(turn) => return turn,
-    };
-    let body = body(&answer);
-    if !search_mark(&body) {
+fn search(talk: &mut Talk<'_>, answer: &Answer, body: &str) -> Turn {
+    if !search_mark(body) {
         return Turn::Done;
     }
     let product = if body.contains("OpenSearch") { "OpenSearch" } else { "Elasticsearch" };
     let is_open = answer.status == 200;
-    known(talk, "elasticsearch", product, json(&body, "number").filter(|_| is_open));
+    known(talk, "elasticsearch", product, json(body, "number").filter(|_| is_open));
     talk.learned.set("elasticsearch.open", is_open);
     talk.learned.set("elasticsearch.auth_required", !is_open);
     Turn::Done
 }
 
-fn couch(talk: &mut Talk<'_>) -> Turn {
-    let answer = match whole(talk) {
-        Ok(answer) => body(&answer),
-        Err(turn) => return turn,
-    };
-    if json(&answer, "couchdb") != Some("Welcome") {
+fn couch(talk: &mut Talk<'_>, _: &Answer, body: &str) -> Turn {
+    if json(body, "couchdb") != Some("Welcome") {
         return Turn::Done;
     }
-    known(talk, "couchdb", "CouchDB", json(&answer, "version"));
-    Turn::Again(get("/_all_dbs", talk.setup), |talk| open(talk, "couchdb", "["))
+    known(talk, "couchdb", "CouchDB", json(body, "version"));
+    Turn::Again(get("/_all_dbs", talk.setup), |talk| {
+        read(talk, |talk, answer, body| open(talk, "couchdb", answer.status, body.contains('[')))
+    })
 }
 
 /// Whether a query may be run as nobody, which is an anonymous access and needs consent; says so where it may not.
@@ -233,82 +235,61 @@ fn granted(talk: &mut Talk<'_>, fact: &str) -> bool {
     granted
 }
 
-fn click(talk: &mut Talk<'_>) -> Turn {
-    if !field(&String::from_utf8_lossy(talk.bytes), "x-clickhouse-") {
-        return whole(talk).err().unwrap_or(Turn::Done);
+fn click(talk: &mut Talk<'_>, answer: &Answer, _: &str) -> Turn {
+    if !answer.fields.iter().any(|(name, _)| name.starts_with("x-clickhouse-")) {
+        return Turn::Done;
     }
     known(talk, "clickhouse", "ClickHouse", None);
     if !granted(talk, "clickhouse.auth_required") {
         return Turn::Done;
     }
     Turn::Again(get("/?query=SELECT%20version()", talk.setup), |talk| {
-        let answer = match whole(talk) {
-            Ok(answer) => answer,
-            Err(turn) => return turn,
-        };
-        let told = body(&answer);
-        let version = told.trim();
-        match answer.status {
-            200 if version.starts_with(|c: char| c.is_ascii_digit()) => {
+        read(talk, |talk, answer, body| {
+            let version = body.trim();
+            let told = version.starts_with(|c: char| c.is_ascii_digit());
+            if answer.status == 200 && told {
                 known(talk, "clickhouse", "ClickHouse", Some(version));
-                talk.learned.set("clickhouse.auth_required", false);
             }
-            401 | 403 => talk.learned.set("clickhouse.auth_required", true),
-            _ => talk.learned.untested("clickhouse.auth_required", "the answer is neither the data nor a refusal"),
-        }
-        Turn::Done
+            open(talk, "clickhouse", answer.status, told)
+        })
     })
 }
 
-fn influx(talk: &mut Talk<'_>) -> Turn {
-    let answer = match whole(talk) {
-        Ok(answer) => answer,
-        Err(turn) => return turn,
-    };
+fn influx(talk: &mut Talk<'_>, answer: &Answer, _: &str) -> Turn {
     let Some(version) = answer.field("x-influxdb-version") else { return Turn::Done };
     known(talk, "influxdb", "InfluxDB", Some(version));
     if !granted(talk, "influxdb.auth_required") {
         return Turn::Done;
     }
-    Turn::Again(get("/query?q=SHOW%20DATABASES", talk.setup), |talk| open(talk, "influxdb", "\"results\""))
-}
-
-fn etcd(talk: &mut Talk<'_>) -> Turn {
-    let answer = match whole(talk) {
-        Ok(answer) => body(&answer),
-        Err(turn) => return turn,
-    };
-    let Some(version) = json(&answer, "etcdserver") else { return Turn::Done };
-    known(talk, "etcd", "etcd", Some(version));
-    // All keys from the first on, of which the number alone is answered.
-    let range = "{\"key\":\"AA==\",\"range_end\":\"AA==\",\"count_only\":true}";
-    Turn::Again(request("POST", "/v3/kv/range", range, talk.setup), |talk| {
-        let answer = match whole(talk) {
-            Ok(answer) => answer,
-            Err(turn) => return turn,
-        };
-        let told = body(&answer);
-        if answer.status == 200 && told.contains("\"cluster_id\"") {
-            talk.learned.set("etcd.auth_required", false);
-            talk.learned.set("etcd.keys", json(&told, "count").and_then(|n| n.parse::<i64>().ok()).unwrap_or(0));
-        } else if matches!(answer.status, 401 | 403) || told.contains("etcdserver: user name is empty") {
-            talk.learned.set("etcd.auth_required", true);
-        } else {
-            talk.learned.untested("etcd.auth_required", "the answer is neither the data nor a refusal");
-        }
-        Turn::Done
+    Turn::Again(get("/query?q=SHOW%20DATABASES", talk.setup), |talk| {
+        read(talk, |talk, answer, body| open(talk, "influxdb", answer.status, body.contains("\"results\"")))
     })
 }
 
-fn docker(talk: &mut Talk<'_>) -> Turn {
-    let answer = match whole(talk) {
-        Ok(answer) => answer,
-        Err(turn) => return turn,
-    };
-    let told = body(&answer);
-    let Some(api) = json(&told, "ApiVersion") else { return Turn::Done };
-    let product = if told.contains("Podman Engine") { "Podman" } else { "Docker" };
-    known(talk, "docker", product, json(&told, "Version"));
+fn etcd(talk: &mut Talk<'_>, _: &Answer, body: &str) -> Turn {
+    let Some(version) = json(body, "etcdserver") else { return Turn::Done };
+    known(talk, "etcd", "etcd", Some(version));
+    // All keys from the first on, of which the number alone is answered.
+    let range = "{\"key\":\"AA==\",\"range_end\":\"AA==\",\"count_only\":true}";
+    Turn::Again(request("POST", "/v3/kv/range", range, talk.setup), |talk| read(talk, keys))
+}
+
+fn keys(talk: &mut Talk<'_>, answer: &Answer, body: &str) -> Turn {
+    if body.contains("etcdserver: user name is empty") {
+        talk.learned.set("etcd.auth_required", true);
+        return Turn::Done;
+    }
+    let told = body.contains("\"cluster_id\"");
+    if answer.status == 200 && told {
+        talk.learned.set("etcd.keys", json(body, "count").and_then(|n| n.parse::<i64>().ok()).unwrap_or(0));
+    }
+    open(talk, "etcd", answer.status, told)
+}
+
+fn docker(talk: &mut Talk<'_>, _: &Answer, body: &str) -> Turn {
+    let Some(api) = json(body, "ApiVersion") else { return Turn::Done };
+    let product = if body.contains("Podman Engine") { "Podman" } else { "Docker" };
+    known(talk, "docker", product, json(body, "Version"));
     talk.learned.set("docker.api_version", text(api.as_bytes()));
     talk.learned.set("docker.auth_required", false);
     Turn::Done
@@ -321,16 +302,14 @@ fn kubernetes_mark(all: &str) -> bool {
     version || (status && matches!(json(all, "reason"), Some("Forbidden" | "Unauthorized")))
 }
 
-fn kubernetes(talk: &mut Talk<'_>) -> Turn {
-    let answer = match whole(talk) {
-        Ok(answer) => body(&answer),
-        Err(turn) => return turn,
-    };
-    if !kubernetes_mark(&answer) {
+fn kubernetes(talk: &mut Talk<'_>, _: &Answer, body: &str) -> Turn {
+    if !kubernetes_mark(body) {
         return Turn::Done;
     }
-    known(talk, "kubernetes", "Kubernetes", json(&answer, "gitVersion"));
-    Turn::Again(get("/api/v1/namespaces?limit=1", talk.setup), |talk| open(talk, "kubernetes", "NamespaceList"))
+    known(talk, "kubernetes", "Kubernetes", json(body, "gitVersion"));
+    Turn::Again(get("/api/v1/namespaces?limit=1", talk.setup), |talk| {
+        read(talk, |talk, answer, body| open(talk, "kubernetes", answer.status, body.contains("NamespaceList")))
+    })
 }
 
 fn kubelet_mark(all: &str) -> bool {
@@ -344,23 +323,18 @@ fn kubelet(talk: &mut Talk<'_>) -> Turn {
     let all =
         String::from_utf8_lossy(talk.bytes.get(..talk.bytes.len().min(HEAD_BYTES)).unwrap_or_default()).into_owned();
     if !kubelet_mark(&all) {
-        return whole(talk).err().unwrap_or(Turn::Done);
+        return read(talk, |_, _, _| Turn::Done);
     }
     known(talk, "kubelet", "kubelet", None);
     talk.learned.set("kubelet.auth_required", !all.starts_with("HTTP/1.1 200"));
     Turn::Done
 }
 
-fn consul(talk: &mut Talk<'_>) -> Turn {
-    let answer = match whole(talk) {
-        Ok(answer) => answer,
-        Err(turn) => return turn,
-    };
+fn consul(talk: &mut Talk<'_>, answer: &Answer, body: &str) -> Turn {
     if !answer.fields.iter().any(|(name, _)| name.starts_with("x-consul-")) {
         return Turn::Done;
     }
-    let told = body(&answer);
-    known(talk, "consul", "Consul", json(&told, "Version"));
+    known(talk, "consul", "Consul", json(body, "Version"));
     match answer.status {
         200 => talk.learned.set("consul.auth_required", false),
         401 | 403 => talk.learned.set("consul.auth_required", true),

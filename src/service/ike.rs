@@ -11,7 +11,9 @@ pub const SERVICE: Service = Service {
     name: "ike",
     ports: &[500],
     hello: old,
-    recognise: |heard: &Heard<'_>| -> Likeness { sure(heard.hello == Some("ike") && header(heard.bytes).is_some()) },
+    recognise: |heard: &Heard<'_>| -> Likeness {
+        sure(heard.hello == Some("ike") && header(heard.bytes).is_some() && heard.returns(0..8, 0..8))
+    },
     start: |setup| turns::datagrams("ike", setup, old(setup), one),
     beside: |setup| {
         let mut all = ike_aggressive::beside(setup);
@@ -68,24 +70,23 @@ pub(super) struct Header {
     pub(super) payload: u8,
     version: u8,
     pub(super) exchange: u8,
-    flags: u8,
 }
 
+/// The header of an answer. A responder of version 1 has a cookie of its own; one of version 2 sets the response flag, and
+/// may leave its own number out where it refuses. RFC 2408 3.1, RFC 7296 2.6 and 3.1.
 pub(super) fn header(bytes: &[u8]) -> Option<Header> {
     let mut octets = Octets(bytes);
     let initiator = u64::from(octets.be32()?) << 32 | u64::from(octets.be32()?);
-    octets.take(8)?;
+    let named = octets.take(8)?.iter().any(|b| *b != 0);
     let (payload, version, exchange, flags) = (octets.byte()?, octets.byte()?, octets.byte()?, octets.byte()?);
     octets.take(4)?;
     let length = octets.be32()? as usize;
-    let known = matches!((version >> 4, exchange), (1, 2 | 4 | 5) | (2, 34..=37));
-    (known && length == bytes.len() && initiator != 0).then_some(Header {
-        initiator,
-        payload,
-        version,
-        exchange,
-        flags,
-    })
+    let known = match (version >> 4, exchange) {
+        (1, 2 | 4 | 5) => named,
+        (2, 34..=37) => flags & 0x20 != 0,
+        _ => false,
+    };
+    (known && length == bytes.len() && initiator != 0).then_some(Header { initiator, payload, version, exchange })
 }
 
 fn add(talk: &mut Talk<'_>, version: &str, chosen: bool) {
@@ -115,8 +116,8 @@ fn two(talk: &mut Talk<'_>) -> Turn {
     let Some(header) = header(talk.bytes).filter(|h| h.initiator == talk.setup.token) else {
         return Turn::More;
     };
-    // The answer has the response flag; a first payload that is an association means that it was taken. RFC 7296 3.1.
-    if header.version >> 4 == 2 && header.exchange == 34 && header.flags & 0x20 != 0 {
+    // A first payload that is an association means that it was taken. RFC 7296 1.2.
+    if header.version >> 4 == 2 && header.exchange == 34 {
         add(talk, "2", header.payload == 33);
     }
     Turn::Done

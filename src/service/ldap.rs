@@ -12,9 +12,9 @@ pub const SERVICE: Service = Service {
     name: "ldap",
     ports: &[389, 636, 3268, 3269],
     in_tls: true,
-    hello: |_| search(),
-    recognise,
-    start: |setup| turns::speak("ldap", setup, search(), root),
+    hello: |_| search(&[1]),
+    recognise: |heard| like(heard, &[1]),
+    start: |setup| turns::speak("ldap", setup, search(&[1]), |talk| root(talk, &[1])),
     starttls: Some(|setup: &Setup| turns::speak("ldap", setup, start_tls(), lead)),
     ..turns::CLIENT
 };
@@ -23,9 +23,12 @@ pub const SERVICE: Service = Service {
 pub const DATAGRAMS: Service = Service {
     name: "ldap",
     ports: &[389],
-    hello: |_| search(),
-    recognise,
-    start: |setup| turns::datagrams("ldap", setup, search(), root),
+    hello: |setup| search(&id(setup)),
+    recognise: |heard| match number(heard.sent) {
+        Some(number) => like(heard, number),
+        None => Likeness::No,
+    },
+    start: |setup| turns::datagrams("ldap", setup, search(&id(setup)), |talk| root(talk, &id(talk.setup))),
     ..turns::DATAGRAM
 };
 
@@ -45,23 +48,33 @@ const ATTRIBUTES: &[&str] = &[
     "dnsHostName",
 ];
 
+/// The number of a datagram: positive, of four bytes, and a token.
+fn id(setup: &Setup) -> [u8; 4] {
+    ((setup.token as u32) & 0x3fff_ffff | 0x4000_0000).to_be_bytes()
+}
+
+/// The number of a message. RFC 4511 4.1.1.1.
+fn number(bytes: &[u8]) -> Option<&[u8]> {
+    ber::of(&mut Octets(ber::of(&mut Octets(bytes), 0x30)?), 0x02)
+}
+
 /// Base scope, no limits, `(objectClass=*)`. RFC 4511 4.5.1.
-fn search() -> Vec<u8> {
+fn search(number: &[u8]) -> Vec<u8> {
     let names: Vec<u8> = ATTRIBUTES.iter().flat_map(|a| ber::write(0x04, &[a.as_bytes()])).collect();
     let fixed: &[u8] = &[4, 0, 10, 1, 0, 10, 1, 0, 2, 1, 0, 2, 1, 0, 1, 1, 0];
     let filter = ber::write(0x87, &[b"objectClass"]);
     let request = ber::write(0x63, &[fixed, &filter, &ber::write(0x30, &[&names])]);
-    ber::write(0x30, &[&[2, 1, 1], &request])
+    ber::write(0x30, &[&ber::write(0x02, &[number]), &request])
 }
 
 fn start_tls() -> Vec<u8> {
     ber::write(0x30, &[&[2, 1, 1], &ber::write(0x77, &[&ber::write(0x80, &[START_TLS])])])
 }
 
-/// Operation and contents of the next message that answers number 1.
-fn message<'a>(octets: &mut Octets<'a>) -> Option<(u8, &'a [u8])> {
+/// Operation and contents of the next message, which must answer this number.
+fn message<'a>(octets: &mut Octets<'a>, number: &[u8]) -> Option<(u8, &'a [u8])> {
     let mut inner = Octets(ber::of(octets, 0x30)?);
-    (ber::of(&mut inner, 0x02)? == [1]).then(|| ber::element(&mut inner))?
+    (ber::of(&mut inner, 0x02)? == number).then(|| ber::element(&mut inner))?
 }
 
 /// Result code of a result. RFC 4511 4.1.9.
@@ -69,22 +82,22 @@ fn code(contents: &[u8]) -> Option<i64> {
     ber::of(&mut Octets(contents), 0x0a).and_then(ber::integer)
 }
 
-fn recognise(heard: &Heard<'_>) -> Likeness {
-    let first = message(&mut Octets(heard.bytes));
+fn like(heard: &Heard<'_>, number: &[u8]) -> Likeness {
+    let first = message(&mut Octets(heard.bytes), number);
     sure(first.is_some_and(|(op, contents)| op == 0x64 || (op == 0x65 && code(contents).is_some())))
 }
 
 fn lead(talk: &mut Talk<'_>) -> Turn {
-    match message(&mut Octets(talk.bytes)) {
+    match message(&mut Octets(talk.bytes), &[1]) {
         Some((0x78, contents)) if code(contents) == Some(0) => Turn::Tls,
         Some(_) => Turn::Done,
         None => Turn::More,
     }
 }
 
-fn root(talk: &mut Talk<'_>) -> Turn {
+fn root(talk: &mut Talk<'_>, number: &[u8]) -> Turn {
     let mut octets = Octets(talk.bytes);
-    while let Some((operation, contents)) = message(&mut octets) {
+    while let Some((operation, contents)) = message(&mut octets, number) {
         if !matches!(operation, 0x64 | 0x65 | 0x73) {
             return Turn::Done;
         }

@@ -2,7 +2,7 @@
 
 use super::evidence::Recognised;
 use super::octets::text;
-use super::services::{Heard, Likeness, Service};
+use super::services::{Heard, Likeness, Service, Setup};
 use super::turns::{self, Talk, Turn, sure};
 
 /// The row.
@@ -20,22 +20,28 @@ pub const SERVICE: Service = Service {
 pub const DATAGRAMS: Service = Service {
     name: "memcached",
     ports: &[11211],
-    hello: |_| framed(),
-    recognise: |heard| like(heard, inner(heard.bytes)),
-    start: |setup| turns::datagrams("memcached", setup, framed(), |talk| version(talk, inner(talk.bytes))),
+    hello: framed,
+    recognise: |heard| like(heard, inner(heard.bytes, heard.sent.get(..2))),
+    start: |setup| turns::datagrams("memcached", setup, framed(setup), datagram),
     ..turns::DATAGRAM
 };
 
 const VERSION: &[u8] = b"version\r\n";
-/// Request 1, datagram 0 of 1, reserved. "UDP protocol".
-const FRAME: &[u8] = &[0, 1, 0, 0, 0, 1, 0, 0];
+/// Behind the number of the request, which is a token: datagram 0 of 1, reserved. "UDP protocol".
+const FRAME: &[u8] = &[0, 0, 0, 1, 0, 0];
 
-fn framed() -> Vec<u8> {
-    [FRAME, VERSION].concat()
+fn framed(setup: &Setup) -> Vec<u8> {
+    [&(setup.token as u16).to_be_bytes(), FRAME, VERSION].concat()
 }
 
-fn inner(bytes: &[u8]) -> &[u8] {
-    bytes.strip_prefix(FRAME).unwrap_or_default()
+/// What answers the request of this number; nothing where another is answered.
+fn inner<'a>(bytes: &'a [u8], number: Option<&[u8]>) -> &'a [u8] {
+    let rest = number.and_then(|number| bytes.strip_prefix(number));
+    rest.and_then(|rest| rest.strip_prefix(FRAME)).unwrap_or_default()
+}
+
+fn datagram(talk: &mut Talk<'_>) -> Turn {
+    version(talk, inner(talk.bytes, Some(&(talk.setup.token as u16).to_be_bytes())))
 }
 
 fn like(heard: &Heard<'_>, bytes: &[u8]) -> Likeness {

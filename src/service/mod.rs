@@ -41,6 +41,7 @@ pub mod kafka;
 pub mod kerberos;
 pub mod l2tp;
 pub mod ldap;
+mod mailbox;
 pub mod memcached;
 pub mod mongodb;
 pub mod mount;

@@ -134,7 +134,7 @@ fn partial(talk: &Talk<'_>) -> Turn {
 }
 
 fn first(talk: &mut Talk<'_>) -> Turn {
-    let heard = Heard { hello: Some("mongodb"), bytes: talk.bytes };
+    let heard = Heard { hello: Some("mongodb"), sent: &[], bytes: talk.bytes };
     if recognise(&heard) == Likeness::No {
         return partial(talk);
     }

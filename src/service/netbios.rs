@@ -10,7 +10,9 @@ pub const SERVICE: Service = Service {
     name: "netbios",
     ports: &[137],
     hello,
-    recognise: |heard: &Heard<'_>| -> Likeness { sure(heard.hello == Some("netbios") && names(heard.bytes).is_some()) },
+    recognise: |heard: &Heard<'_>| -> Likeness {
+        sure(heard.hello == Some("netbios") && names(heard.bytes).is_some() && heard.returns(0..2, 0..2))
+    },
     start: |setup| turns::datagrams("netbios", setup, hello(setup), listed),
     ..turns::DATAGRAM
 };

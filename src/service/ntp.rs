@@ -12,11 +12,13 @@ pub const SERVICE: Service = Service {
     name: "ntp",
     ports: &[123],
     hello: |setup| client(setup.token),
-    recognise: |heard: &Heard<'_>| -> Likeness { sure(heard.hello == Some("ntp") && stratum(heard.bytes).is_some()) },
+    recognise: |heard: &Heard<'_>| -> Likeness {
+        sure(heard.hello == Some("ntp") && stratum(heard.bytes).is_some() && heard.returns(40..48, 24..32))
+    },
     start: |setup| turns::datagrams("ntp", setup, client(setup.token), time),
     beside: |setup| {
         let mut all: super::services::Dialogues = Vec::new();
-        all.push(("ntp.control".into(), turns::datagrams("ntp.control", setup, CONTROL.to_vec(), control)));
+        all.push(("ntp.control".into(), turns::datagrams("ntp.control", setup, query(setup.token), control)));
         if setup.may(Consent::Odd) {
             let mut monlist = MONLIST.to_vec();
             monlist.resize(48, 0);
@@ -35,8 +37,14 @@ fn client(token: u64) -> Vec<u8> {
     out
 }
 
-/// Mode 6, version 2, read variables of the system. RFC 9327 2 and 4.
-const CONTROL: &[u8] = &[0x16, 2, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+/// Mode 6, version 2, read variables of the system; the sequence number is a token. RFC 9327 2 and 4.
+fn query(token: u64) -> Vec<u8> {
+    let mut out = vec![0x16, 2];
+    out.extend((token as u16).to_be_bytes());
+    out.extend([0; 8]);
+    out
+}
+
 /// Mode 7, version 2, implementation 3, request 42.
 const MONLIST: &[u8] = &[0x17, 0, 3, 42, 0, 0, 0, 0];
 
@@ -63,11 +71,14 @@ fn control(talk: &mut Talk<'_>) -> Turn {
         return Turn::Done;
     }
     let mut octets = Octets(talk.bytes);
-    let (Some(first), Some(operation), Some(1)) = (octets.byte(), octets.byte(), octets.be16()) else {
+    let (Some(first), Some(operation), Some(number)) = (octets.byte(), octets.byte(), octets.be16()) else {
         return Turn::Done;
     };
     if first & 7 != 6 || operation & 0x9f != 0x82 {
         return Turn::Done;
+    }
+    if number != talk.setup.token as u16 {
+        return Turn::More;
     }
     talk.learned.service = Some(Recognised::named("ntp", "answer to a control query"));
     // An error is an answer too, but tells nothing.

@@ -16,7 +16,7 @@ use super::conversation::{Conversation, Event, Learned, Step};
 use super::driver::{Shared, allowed, span, token};
 use super::evidence::{Extract, Facts, Recognised, ServiceEvidence};
 use super::services::{Dialogues, Heard, Service, Setup, candidates, greets, hellos};
-use super::{certificate, redact, session, tls_probe};
+use super::{certificate, http_inner, redact, session, tls_probe};
 use crate::base::progress::StopWish;
 use crate::lang::job::Protocol;
 
@@ -39,6 +39,10 @@ const STARTTLS_LANES: usize = 2;
 const PAUSE: Duration = Duration::from_millis(300);
 /// Silences in a row after which a conversation is over.
 const SILENCES: usize = 3;
+
+/// Raw printing: whatever is sent to these ports comes out on paper, so they are listened to and nothing more. The first
+/// is registered with IANA as `pdl-datastream`; servers with several printers use those behind it.
+const PRINTERS: std::ops::RangeInclusive<u16> = 9_100..=9_107;
 
 /// What is open, and what must stay held while it is.
 struct Line<'a> {
@@ -171,6 +175,10 @@ impl<'a, 'i> Port<'a, 'i> {
             Greeting::Silent(line) => Some(line),
             Greeting::Other => None,
         };
+        if PRINTERS.contains(&self.setup.port) {
+            learned.untested("service", "nothing is sent to a port of printers, which print what they are sent");
+            return None;
+        }
         let silent = line.is_some();
         if let Some(found) = self.ask_all(line, learned).await {
             return Some(found);
@@ -243,7 +251,8 @@ impl<'a, 'i> Port<'a, 'i> {
             };
             answered = true;
             learned.extract(&format!("answer to {} hello", service.name), &begun.heard);
-            let heard = Heard { hello: Some(service.name), bytes: &begun.heard };
+            let hello = begun.sent.as_ref().map_or(&[][..], |(_, hello)| hello);
+            let heard = Heard { hello: Some(service.name), sent: hello, bytes: &begun.heard };
             if candidates(&heard, self.protocol, self.setup.port, self.setup.tls).is_empty() {
                 continue;
             }
@@ -276,14 +285,15 @@ impl<'a, 'i> Port<'a, 'i> {
         if !self.say(&mut line, &hello).await {
             return Ok(None);
         }
-        let (heard, ended) = self.listen(&mut line, wait, Some(service.name)).await;
+        let (heard, ended) = self.listen(&mut line, wait, Some((service.name, &hello))).await;
         Ok((!heard.is_empty()).then_some(Begun { line, sent: Some((service.name, hello)), heard, ended }))
     }
 
     /// Lets the services that fit what was heard hold their conversations; the first that shows itself counts.
     async fn fit(&self, begun: Begun<'a>, learned: &mut Learned) -> Option<&'static Service> {
         let hello = begun.sent.as_ref().map(|(name, _)| *name);
-        let heard = Heard { hello, bytes: &begun.heard };
+        let sent = begun.sent.as_ref().map(|(_, hello)| hello.clone()).unwrap_or_default();
+        let heard = Heard { hello, sent: &sent, bytes: &begun.heard };
         let fitting = candidates(&heard, self.protocol, self.setup.port, self.setup.tls);
         let sure: Vec<bool> =
             fitting.iter().map(|s| (s.recognise)(&heard) >= super::services::Likeness::Sure).collect();
@@ -305,7 +315,13 @@ impl<'a, 'i> Port<'a, 'i> {
     }
 
     /// Reads until something recognises it, the peer falls silent or closes, or the bound is reached.
-    async fn listen(&self, line: &mut Line<'_>, first: Duration, hello: Option<&'static str>) -> (Vec<u8>, bool) {
+    async fn listen(
+        &self,
+        line: &mut Line<'_>,
+        first: Duration,
+        hello: Option<(&'static str, &[u8])>,
+    ) -> (Vec<u8>, bool) {
+        let (hello, sent) = hello.map_or((None, &[][..]), |(name, bytes)| (Some(name), bytes));
         let mut heard = Vec::new();
         let mut wait = first;
         let gather = async {
@@ -318,12 +334,13 @@ impl<'a, 'i> Port<'a, 'i> {
                     Read::Closed => return true,
                     Read::Silent => return false,
                     Read::Some(_) => {
-                        let known =
-                            candidates(&Heard { hello, bytes: &heard }, self.protocol, self.setup.port, self.setup.tls);
-                        if !known.is_empty() || self.protocol == Protocol::Udp {
+                        let all = Heard { hello, sent, bytes: &heard };
+                        let known = candidates(&all, self.protocol, self.setup.port, self.setup.tls);
+                        let unfinished = http_inner::unfinished(&heard);
+                        if self.protocol == Protocol::Udp || (!known.is_empty() && !unfinished) {
                             return false;
                         }
-                        wait = if heard.ends_with(b"\n") { QUIET } else { QUIET * 5 };
+                        wait = if heard.ends_with(b"\n") && !unfinished { QUIET } else { QUIET * 5 };
                     }
                 }
             }

@@ -11,7 +11,7 @@ pub const SERVICE: Service = Service {
     name: "rpc",
     ports: &[111],
     hello: |setup| marked(&dump(setup)),
-    recognise: |heard| listed(heard, unmarked(heard.bytes)),
+    recognise: |heard| sure(heard.hello == Some("rpc") && listed(unmarked(heard.bytes)) && heard.returns(4..8, 4..8)),
     start: |setup| turns::speak("rpc", setup, marked(&dump(setup)), |talk| programs(talk, unmarked(talk.bytes))),
     ..turns::CLIENT
 };
@@ -21,7 +21,7 @@ pub const DATAGRAMS: Service = Service {
     name: "rpc",
     ports: &[111],
     hello: dump,
-    recognise: |heard| listed(heard, Some(heard.bytes)),
+    recognise: |heard| sure(heard.hello == Some("rpc") && listed(Some(heard.bytes)) && heard.returns(0..4, 0..4)),
     start: |setup| turns::datagrams("rpc", setup, dump(setup), |talk| programs(talk, Some(talk.bytes))),
     ..turns::DATAGRAM
 };
@@ -101,10 +101,10 @@ fn list(mut octets: Octets<'_>) -> Option<Vec<[u32; 4]>> {
     Some(all)
 }
 
-fn listed(heard: &Heard<'_>, bytes: Option<&[u8]>) -> Likeness {
+/// The port mapper lists itself.
+fn listed(bytes: Option<&[u8]>) -> bool {
     let mapped = bytes.and_then(reply).filter(|r| r.status == 0).and_then(|r| list(r.rest));
-    // The port mapper lists itself.
-    sure(heard.hello == Some("rpc") && mapped.is_some_and(|all| all.iter().any(|[program, ..]| *program == 100_000)))
+    mapped.is_some_and(|all| all.iter().any(|[program, ..]| *program == 100_000))
 }
 
 /// Numbers of RFC 5531's registry that are met on open networks.
@@ -125,9 +125,8 @@ fn name(program: u32) -> String {
 }
 
 fn programs(talk: &mut Talk<'_>, bytes: Option<&[u8]>) -> Turn {
-    let heard = Heard { hello: Some("rpc"), bytes: talk.bytes };
     let found = bytes.and_then(reply).filter(|r| r.id == id(talk.setup)).and_then(|r| list(r.rest));
-    let Some(all) = found.filter(|_| listed(&heard, bytes) == Likeness::Sure) else {
+    let Some(all) = found.filter(|_| listed(bytes)) else {
         return if talk.bytes.len() > MOST_BYTES || talk.ended { Turn::Done } else { Turn::More };
     };
     let mut shown: Vec<String> = all

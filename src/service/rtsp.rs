@@ -43,7 +43,7 @@ impl Head {
 }
 
 fn head(talk: &Talk<'_>) -> Result<Head, Turn> {
-    let like = recognise(&Heard { hello: None, bytes: talk.bytes }) == Likeness::Sure;
+    let like = recognise(&Heard { hello: None, sent: &[], bytes: talk.bytes }) == Likeness::Sure;
     let kept = talk.bytes.get(..talk.bytes.len().min(MOST_BYTES)).unwrap_or_default();
     let all = String::from_utf8_lossy(kept).into_owned();
     let whole = all.split_once("\r\n\r\n");

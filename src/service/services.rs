@@ -11,7 +11,8 @@
 //!    lines; `UPDATE=1 cargo test dialogues` writes the rest; read it before you commit it. Each `<` is also cut at every
 //!    byte and damaged by the test, so truncated and hostile peers come for free; add those that are special.
 //!
-//! Rules: recognition is by what was said, never by the port; `Likeness::Sure` only for what no other service says;
+//! Rules: recognition is by what was said, never by the port; `Likeness::Sure` only for what no other service says, and
+//! for a datagram only where it carries the token of [`Heard::sent`] back;
 //! nothing is sent that changes anything on the other side; what needs consent looks into [`Setup::consent`].
 
 use std::net::IpAddr;
@@ -148,6 +149,8 @@ pub enum Likeness {
 pub struct Heard<'a> {
     /// The service whose hello was sent; none for a greeting.
     pub hello: Option<&'static str>,
+    /// That hello; empty for a greeting. A datagram answers it only where it brings its token back.
+    pub sent: &'a [u8],
     /// All that was received.
     pub bytes: &'a [u8],
 }
@@ -171,6 +174,14 @@ pub struct Setup {
     pub token: u64,
     /// The moment that counts as now.
     pub now: Timestamp,
+}
+
+impl Heard<'_> {
+    /// True where these bytes of the answer are those of the hello: the token came back.
+    pub fn returns(&self, sent: std::ops::Range<usize>, answer: std::ops::Range<usize>) -> bool {
+        let token = self.sent.get(sent);
+        token.is_some_and(|token| !token.is_empty()) && token == self.bytes.get(answer)
+    }
 }
 
 impl Setup {

@@ -10,8 +10,8 @@ pub const DATAGRAMS: Service = Service {
     name: "sip",
     ports: &[5060],
     hello: |setup| options(setup, "UDP"),
-    recognise,
-    start: |setup| turns::datagrams("sip", setup, options(setup, "UDP"), capabilities),
+    recognise: returned,
+    start: |setup| turns::datagrams("sip", setup, options(setup, "UDP"), ours),
     ..turns::DATAGRAM
 };
 
@@ -39,26 +39,48 @@ fn options(setup: &Setup, transport: &str) -> Vec<u8> {
     .into_bytes()
 }
 
+/// An answer, whoever asked.
+fn answers(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"SIP/2.0 ") && bytes.get(8..11).is_some_and(|c| c.iter().all(u8::is_ascii_digit))
+}
+
+/// The first field of a name, or of its short form.
+fn field<'a>(head: &'a str, names: &[&str]) -> Option<&'a str> {
+    let mut lines = head.lines().skip(1).filter_map(|l| l.split_once(':'));
+    lines.find(|(n, _)| names.iter().any(|name| n.trim().eq_ignore_ascii_case(name))).map(|(_, v)| v.trim())
+}
+
+/// The call that a message belongs to. RFC 3261 20.8, and 7.3.3 for the short form.
+fn call(bytes: &[u8]) -> Option<String> {
+    let all = String::from_utf8_lossy(bytes.get(..bytes.len().min(MOST_BYTES)).unwrap_or_default());
+    field(all.split("\r\n\r\n").next().unwrap_or_default(), &["Call-ID", "i"]).map(str::to_owned)
+}
+
+/// A datagram is an answer to us where it belongs to our call; a connection is ours alone.
 fn recognise(heard: &Heard<'_>) -> Likeness {
-    sure(
-        heard.bytes.starts_with(b"SIP/2.0 ")
-            && heard.bytes.get(8..11).is_some_and(|c| c.iter().all(u8::is_ascii_digit)),
-    )
+    sure(answers(heard.bytes))
+}
+
+fn returned(heard: &Heard<'_>) -> Likeness {
+    sure(answers(heard.bytes) && call(heard.bytes).is_some_and(|c| call(heard.sent) == Some(c)))
+}
+
+fn ours(talk: &mut Talk<'_>) -> Turn {
+    if call(talk.bytes).is_some_and(|c| c == format!("{:016x}", talk.setup.token)) {
+        return capabilities(talk);
+    }
+    if talk.ended || !answers(talk.bytes) { Turn::Done } else { Turn::More }
 }
 
 fn capabilities(talk: &mut Talk<'_>) -> Turn {
-    let heard = Heard { hello: None, bytes: talk.bytes };
-    if recognise(&heard) == Likeness::No {
+    if !answers(talk.bytes) {
         return if talk.bytes.len() < 11 { Turn::More } else { Turn::Done };
     }
     let mut service = Recognised::named("sip", "answer to OPTIONS");
     let all =
         String::from_utf8_lossy(talk.bytes.get(..talk.bytes.len().min(MOST_BYTES)).unwrap_or_default()).into_owned();
     let head = all.split("\r\n\r\n").next().unwrap_or_default();
-    let value = |name: &str| {
-        let mut lines = head.lines().skip(1).filter_map(|l| l.split_once(':'));
-        lines.find(|(n, _)| n.trim().eq_ignore_ascii_case(name)).map(|(_, v)| text(v.as_bytes()))
-    };
+    let value = |name: &str| field(head, &[name]).map(|v| text(v.as_bytes()));
     if let Some(status) = head.get(8..11).and_then(|s| s.parse::<i64>().ok()) {
         talk.learned.set("sip.status", status);
     }

@@ -15,12 +15,13 @@ pub const SERVICE: Service = Service {
     ports: &[161],
     hello,
     recognise: |heard: &Heard<'_>| -> Likeness {
-        sure(report(heard.bytes).is_some() || response(heard.bytes).is_some())
+        let asked = number(heard.sent);
+        sure(asked.is_some() && asked == report(heard.bytes).map(|r| r.number))
     },
     start,
     beside: |setup| {
         if setup.may(Consent::Auth) {
-            vec![("snmp.public".into(), turns::datagrams("snmp.public", setup, public(), described))]
+            vec![("snmp.public".into(), turns::datagrams("snmp.public", setup, public(setup), described))]
         } else {
             Vec::new()
         }
@@ -48,12 +49,20 @@ fn id(setup: &Setup) -> [u8; 4] {
     ((setup.token as u32) & 0x3fff_ffff | 0x4000_0000).to_be_bytes()
 }
 
-/// Get of `sysDescr.0`, version 2c. RFC 3418.
-fn public() -> Vec<u8> {
+/// Get of `sysDescr.0`, version 2c. RFC 3416 4.2.1, RFC 3418.
+fn public(setup: &Setup) -> Vec<u8> {
     let name: &[u8] = &[6, 8, 0x2b, 6, 1, 2, 1, 1, 1, 0, 5, 0];
     let list = ber::write(0x30, &[&ber::write(0x30, &[name])]);
-    let request = ber::write(0xa0, &[&[2, 1, 1, 2, 1, 0, 2, 1, 0], &list]);
+    let number = ber::write(2, &[&id(setup)]);
+    let request = ber::write(0xa0, &[&number, &[2, 1, 0, 2, 1, 0], &list]);
     ber::write(0x30, &[&[2, 1, 1], b"\x04\x06public", &request])
+}
+
+/// The number of a message of version 3. RFC 3412 6.
+fn number(bytes: &[u8]) -> Option<&[u8]> {
+    let mut message = Octets(ber::of(&mut Octets(bytes), 0x30)?);
+    (ber::of(&mut message, 2)? == [3]).then_some(())?;
+    ber::of(&mut Octets(ber::of(&mut message, 0x30)?), 2)
 }
 
 struct Engine<'a> {
@@ -93,13 +102,13 @@ fn engine(talk: &mut Talk<'_>) -> Turn {
     Turn::Done
 }
 
-/// Community, error status and value of the answer to `public`.
-fn response(bytes: &[u8]) -> Option<(i64, (u8, &[u8]))> {
+/// Error status and value of the answer with this number. RFC 1901 3, RFC 3416 3.
+fn response(bytes: &[u8], number: [u8; 4]) -> Option<(i64, (u8, &[u8]))> {
     let mut message = Octets(ber::of(&mut Octets(bytes), 0x30)?);
     matches!(ber::of(&mut message, 2)?, [0 | 1]).then_some(())?;
     ber::of(&mut message, 4)?;
     let mut answer = Octets(ber::of(&mut message, 0xa2)?);
-    ber::of(&mut answer, 2)?;
+    (ber::of(&mut answer, 2)? == number).then_some(())?;
     let status = ber::integer(ber::of(&mut answer, 2)?)?;
     ber::of(&mut answer, 2)?;
     let mut one = Octets(ber::of(&mut Octets(ber::of(&mut answer, 0x30)?), 0x30)?);
@@ -111,7 +120,7 @@ fn described(talk: &mut Talk<'_>) -> Turn {
     if talk.ended {
         return Turn::Done;
     }
-    let Some((status, (tag, value))) = response(talk.bytes) else { return Turn::Done };
+    let Some((status, (tag, value))) = response(talk.bytes, id(talk.setup)) else { return Turn::More };
     talk.learned.service = Some(Recognised::named("snmp", "answer to a get"));
     talk.learned.set("snmp.public", true);
     if status == 0 && tag == 4 {

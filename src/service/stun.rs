@@ -10,7 +10,9 @@ pub const SERVICE: Service = Service {
     name: "stun",
     ports: &[3478, 19302],
     hello,
-    recognise: |heard: &Heard<'_>| -> Likeness { sure(heard.hello == Some("stun") && answer(heard.bytes).is_some()) },
+    recognise: |heard: &Heard<'_>| -> Likeness {
+        sure(heard.hello == Some("stun") && answer(heard.bytes).is_some() && heard.returns(8..20, 8..20))
+    },
     start: |setup| turns::datagrams("stun", setup, hello(setup), bound),
     ..turns::DATAGRAM
 };

@@ -86,7 +86,7 @@ impl Conversation for Turns {
         let closed = event == Event::Closed;
         let turn = (self.ear)(&mut Talk { bytes, ended, closed, round: self.round, setup: &self.setup, learned });
         if self.datagrams && !ended && learned.service.is_some() {
-            self.amplification(bytes.len(), learned);
+            learned.facts.amplified(self.sent as i64, bytes.len() as i64);
         }
         match turn {
             Turn::More if ended => {
@@ -107,18 +107,6 @@ impl Conversation for Turns {
                 Step::Tls
             }
             Turn::Ask(..) | Turn::Again(..) | Turn::Tls | Turn::Done => Step::Done,
-        }
-    }
-}
-
-impl Turns {
-    /// The question whose answer is longest beside it counts.
-    fn amplification(&self, reply: usize, learned: &mut Learned) {
-        let before = learned.facts.int("udp.reply_bytes").zip(learned.facts.int("udp.request_bytes"));
-        let (reply, sent) = (reply as i64, self.sent as i64);
-        if before.is_none_or(|(r, s)| reply.saturating_mul(s) > r.saturating_mul(sent)) {
-            learned.set("udp.request_bytes", sent);
-            learned.set("udp.reply_bytes", reply);
         }
     }
 }

@@ -186,7 +186,8 @@ impl Case {
         }
         let Some(Peer::Says(bytes)) = self.events.first() else { return String::new() };
         let hello = (row.first == palisade::service::services::First::Client).then_some(row.name);
-        let heard = Heard { hello, bytes };
+        let sent = (row.hello)(&self.setup());
+        let heard = Heard { hello, sent: &sent, bytes };
         let mut all: Vec<String> = SERVICES
             .iter()
             .filter(|s| s.transport == row.transport)
@@ -406,8 +407,9 @@ fn damaged_dialogues_end() {
                     if let Peer::Says(bytes) = event {
                         let bytes = &bytes[..bytes.len().min(4_096)];
                         for row in SERVICES {
-                            let _ = (row.recognise)(&Heard { hello: Some(row.name), bytes });
-                            let _ = (row.recognise)(&Heard { hello: None, bytes });
+                            let sent = (row.hello)(&case.setup());
+                            let _ = (row.recognise)(&Heard { hello: Some(row.name), sent: &sent, bytes });
+                            let _ = (row.recognise)(&Heard { hello: None, sent: &[], bytes });
                         }
                     }
                 }

@@ -119,14 +119,14 @@ fn honest(mut stream: TcpStream, _: &mpsc::Receiver<()>) {
     }
 }
 
-fn plan() -> Plan {
-    World::of(Provider::Aws, "", inventory([Make::new(Provider::Aws, "a1").public("127.0.0.1").env("prod")])).plan()
+fn plan(addr: &str) -> Plan {
+    World::of(Provider::Aws, "", inventory([Make::new(Provider::Aws, "a1").public(addr).env("prod")])).plan()
 }
 
-fn seen(ports: &[u16]) -> Vec<HostObservation> {
+fn seen(addr: &str, protocol: Protocol, ports: &[u16]) -> Vec<HostObservation> {
     let open = |port: &u16| PortObservation {
         port: *port,
-        protocol: Protocol::Tcp,
+        protocol,
         state: PortState::Open,
         reason: Reason::Connected,
         rtt: None,
@@ -134,7 +134,7 @@ fn seen(ports: &[u16]) -> Vec<HostObservation> {
     };
     vec![HostObservation {
         target: 0,
-        addr: "127.0.0.1".parse().unwrap(),
+        addr: addr.parse().unwrap(),
         state: HostState::Up(Reason::Connected),
         ports: ports.iter().map(open).collect(),
         counts: [(PortState::Open, ports.len() as u32)].into(),
@@ -143,7 +143,12 @@ fn seen(ports: &[u16]) -> Vec<HostObservation> {
 }
 
 fn held(ports: &[u16], stop: &Stop) -> TalkOutcome {
-    let plan = plan();
+    held_at("127.0.0.1", Protocol::Tcp, ports, stop)
+}
+
+/// What the conversations with open ports leave behind.
+pub fn held_at(addr: &str, protocol: Protocol, ports: &[u16], stop: &Stop) -> TalkOutcome {
+    let plan = plan(addr);
     assert_eq!(plan.targets.len(), 1);
     let clock = PlanClock(SystemClock::default());
     let limits = palisade::base::limits::Limits {
@@ -153,7 +158,7 @@ fn held(ports: &[u16], stop: &Stop) -> TalkOutcome {
         service_connections_per_host: 64,
         ..Default::default()
     };
-    let hosts = seen(ports);
+    let hosts = seen(addr, protocol, ports);
     talk(&TalkInput {
         plan: &plan,
         leases: None,
@@ -200,7 +205,7 @@ fn hostile_peers_are_survived() {
 
 #[test]
 fn the_gate_holds_for_conversations_too() {
-    let plan = plan();
+    let plan = plan("127.0.0.1");
     let excluded = {
         let mut plan = plan.clone();
         plan.exclusions = ["127.0.0.0/8".parse().unwrap()].into_iter().collect();
