@@ -158,6 +158,7 @@ fn held(ports: &[u16], stop: &Stop) -> TalkOutcome {
         plan: &plan,
         leases: None,
         exclusions: &LiveExclusions::default(),
+        pace: None,
         hosts: &hosts,
         asks: &[],
         clock: &clock,
