@@ -18,6 +18,7 @@ mod golden;
 mod ide;
 mod judge;
 mod lab;
+mod lab_facts;
 mod lab_life;
 mod plan;
 mod query;

@@ -89,22 +89,32 @@ pub fn ip_ids(ids: &[u16]) -> Option<IpIds> {
 pub struct Uptime {
     /// Ticks a second.
     pub rate: u64,
-    /// Seconds since the clock stood at zero.
+    /// Seconds since the clock stood at zero, for the last time.
     pub seconds: u64,
+    /// Seconds after which the clock goes round to zero.
+    pub round: u64,
 }
 
 /// Rates that stacks use, ticks a second.
 const RATES: [u64; 5] = [1, 10, 100, 250, 1_000];
+/// Ticks that must have passed for the rate to be known, where the clock was watched for less than two seconds.
+const TICKS: u64 = 50;
 
-/// Reads a clock from pairs of milliseconds and timestamp values: at least three over at least two seconds, all on one
-/// line. Many stacks begin each connection, or each peer, at an offset of its own; those are not on one line.
+/// Reads a clock from pairs of milliseconds and timestamp values: at least three over at least a second (two for slow
+/// clocks), all on one line. Many stacks begin each connection at an offset of its own; those are not on one line. An
+/// offset for each peer cannot be told from here.
 pub fn uptime(pairs: &[(u64, u32)]) -> Result<Uptime, &'static str> {
-    let (Some(first), Some(last)) = (pairs.first(), pairs.last()) else { return Err("no timestamps") };
+    let (Some(first), Some(last)) = (pairs.first(), pairs.last()) else {
+        return Err("its SYN-ACKs carry no timestamps");
+    };
     let millis = last.0.saturating_sub(first.0);
-    if pairs.len() < 3 || millis < 2_000 {
-        return Err("fewer than three timestamps over two seconds");
+    if pairs.len() < 3 || millis < 1_000 {
+        return Err("fewer than three timestamps over one second");
     }
     let ticks = |at: &(u64, u32)| (WORD + u64::from(at.1) - u64::from(first.1)) % WORD;
+    if millis < 2_000 && ticks(last) < TICKS {
+        return Err("too few ticks of a slow clock were seen");
+    }
     let measured = ticks(last) as f64 * 1_000.0 / millis as f64;
     let rate = RATES.into_iter().find(|r| (measured / *r as f64 - 1.0).abs() < 0.1);
     let rate = rate.ok_or("the timestamps follow no usual clock")?;
@@ -117,7 +127,7 @@ pub fn uptime(pairs: &[(u64, u32)]) -> Result<Uptime, &'static str> {
     if pairs.iter().any(|p| off(p) > most) {
         return Err("the timestamps are not of one clock; the offset is random");
     }
-    Ok(Uptime { rate, seconds: u64::from(last.1) / rate })
+    Ok(Uptime { rate, seconds: u64::from(last.1) / rate, round: WORD / rate })
 }
 
 #[cfg(test)]
@@ -148,9 +158,10 @@ mod tests {
     fn uptime_needs_one_clock() {
         let line =
             |rate: u64| -> Vec<(u64, u32)> { (0..4).map(|i| (i * 1_000, (86_400 * rate + i * rate) as u32)).collect() };
-        assert_eq!(uptime(&line(100)), Ok(Uptime { rate: 100, seconds: 86_403 }));
-        assert_eq!(uptime(&line(1_000)), Ok(Uptime { rate: 1_000, seconds: 86_403 }));
+        assert_eq!(uptime(&line(100)), Ok(Uptime { rate: 100, seconds: 86_403, round: 42_949_672 }));
+        assert_eq!(uptime(&line(1_000)), Ok(Uptime { rate: 1_000, seconds: 86_403, round: 4_294_967 }));
         assert!(uptime(&[(0, 5), (3_000, 9)]).is_err());
+        assert!(uptime(&[(0, 5), (500, 10), (1_100, 16)]).is_err(), "11 ticks in a second may be 10 or 12 a second");
         assert!(uptime(&[(0, 5), (1_000, 4_000_000), (3_000, 3_005)]).is_err());
         assert!(uptime(&[]).is_err());
     }

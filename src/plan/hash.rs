@@ -62,6 +62,8 @@ fn tail(plan: &Plan) -> String {
     for range in plan.exclusions.ranges() {
         let _ = writeln!(text, "exclude {range}");
     }
-    let _ = writeln!(text, "packets {} per host {}", plan.cost.packets_max, plan.cost.per_host_max);
+    let cost = plan.cost;
+    let _ = writeln!(text, "packets {} per host {}", cost.packets_max, cost.per_host_max);
+    let _ = writeln!(text, "connections {} per port {}", cost.connections_max, cost.connections_per_port_max);
     text
 }

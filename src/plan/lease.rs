@@ -164,6 +164,15 @@ impl Leases {
         }
     }
 
+    /// The last confirmation of an address in words: when, which interface of which asset; none where there was none.
+    pub fn confirmation(&self, addr: IpAddr) -> Option<String> {
+        let place = *self.places.get(&addr.to_canonical())?;
+        let known = self.known.lock().unwrap_or_else(|e| e.into_inner());
+        let (claim, at) = (self.claims.get(place)?, known.get(place)?.confirmed?);
+        let place = [&*claim.account, &*claim.region].join(" ");
+        Some(format!("{at} {} of {} {}", claim.interface, claim.asset, place.trim()).trim_end().to_owned())
+    }
+
     /// When the next lease should be asked about again: half its life before its end. None where all are lost.
     pub fn next_due(&self) -> Option<Timestamp> {
         let known = self.known.lock().unwrap_or_else(|e| e.into_inner());

@@ -86,6 +86,10 @@ pub struct Cost {
     pub per_host_max: u64,
     /// Seconds at the profile's rate.
     pub seconds: u64,
+    /// Connections, for UDP datagrams, that conversations make to any one open port; 0 where the profile has no checks.
+    pub connections_per_port_max: u32,
+    /// Connections of all conversations, if every port that is asked were open.
+    pub connections_max: u64,
 }
 
 /// One planned probe destination set: what each target is asked.

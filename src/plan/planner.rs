@@ -231,7 +231,13 @@ pub fn plan(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
     };
     arrange(&work, &funnel.narrowed, &addressed, &mut plan);
     let slowest = plan.rates.values().min().copied();
-    plan.cost = cost::bound(&plan.profile, &plan.probes, plan.targets.len() as u64, slowest);
+    plan.cost = cost::bound(
+        &plan.profile,
+        &plan.probes,
+        plan.targets.len() as u64,
+        slowest,
+        input.limits.service_connections_per_port,
+    );
     plan.hash = hash(&plan);
     plan.check_sums().map_err(PlanError::Sums)?;
     Ok(plan)

@@ -34,7 +34,7 @@ pub(crate) fn plan(
         };
         Target::new(*addr, None, TargetKind::Asset, Arc::new(warrant))
     };
-    let cost = cost::bound(&profile, &probes, addrs.len() as u64, None);
+    let cost = cost::bound(&profile, &probes, addrs.len() as u64, None, 600);
     Plan {
         scan: text.clone(),
         provider: Provider::Aws,

@@ -188,6 +188,7 @@ fn host(record: &HostRecord, sources: &Sources<'_>, kinds: &[String], highest: b
         cloud: cloud.collect(),
         metadata: metadata(provider, row),
         annotations: record.annotations.clone(),
+        every_port: record.every_port,
         clause: record.clause.clone(),
         ports: record.ports.clone(),
         counts: record.counts.clone(),

@@ -183,6 +183,7 @@ fn host(plan: &Plan, notes: &Notes<'_>, outcome: &ScanOutcome, host: &HostObserv
         findings: Vec::new(),
         security_risk: None,
         annotations: own.map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+        every_port: outcome.every.get(&host.target).copied(),
         clause: Some(target.warrant().clause.to_string()),
         first: host.span.map(|s| s.0.to_string()),
         last: host.span.map(|s| s.1.to_string()),

@@ -90,6 +90,9 @@ pub struct ReportHost {
     pub metadata: Vec<(String, String)>,
     /// Facts that a hook added.
     pub annotations: BTreeMap<String, String>,
+    /// It answers on every port: the probes that were not sent because of it.
+    #[serde(default)]
+    pub every_port: Option<u64>,
     /// The clause that chose it, `file:line:column`.
     pub clause: Option<String>,
     /// Open ports.

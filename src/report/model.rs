@@ -128,6 +128,10 @@ pub struct HostRecord {
     pub security_risk: Option<f64>,
     /// Facts that a hook added.
     pub annotations: BTreeMap<String, String>,
+    /// It answers on every port: the probes that were not sent because of it. Its open ports are no services until one
+    /// talks.
+    #[serde(default)]
+    pub every_port: Option<u64>,
     /// The clause that chose it, `file:line:column`.
     #[serde(default)]
     pub clause: Option<String>,

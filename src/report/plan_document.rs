@@ -119,6 +119,12 @@ pub struct CostRecord {
     pub per_host_max: u64,
     /// At the profile's rate.
     pub seconds: u64,
+    /// Connections of conversations to any one open port.
+    #[serde(default)]
+    pub connections_per_port_max: u32,
+    /// Connections of all conversations, if every port that is asked were open.
+    #[serde(default)]
+    pub connections_max: u64,
 }
 
 /// The word for whether a plan can be launched.
@@ -181,6 +187,8 @@ impl From<&Plan> for PlanDocument {
                 packets_max: plan.cost.packets_max,
                 per_host_max: plan.cost.per_host_max,
                 seconds: plan.cost.seconds,
+                connections_per_port_max: plan.cost.connections_per_port_max,
+                connections_max: plan.cost.connections_max,
             },
             launch: launch_word(plan.launch).into(),
             hash: plan.hash.to_string(),

@@ -75,6 +75,13 @@ pub fn review(plan: &Plan, job: &Job) -> String {
         format_duration(Duration::from_secs(plan.cost.seconds)),
         plan.profile.rate.map_or("the automatic rate".to_owned(), |r| r.to_string()),
     );
+    if plan.cost.connections_per_port_max > 0 {
+        let _ = writeln!(
+            out,
+            "Conversations: at most {} connections to any one open port.",
+            plan.cost.connections_per_port_max
+        );
+    }
     for gap in &plan.gaps {
         let _ = writeln!(out, "Not read: {} {}", gap.partition, gap.cause);
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::host_facts::Beside;
 use crate::base::fast::FastMap;
 use crate::inventory::asset::Provider;
 use crate::inventory::catalogue::{self, TokenId, ids};
@@ -56,14 +57,20 @@ fn block(provider: Provider) -> &'static [TokenId] {
 const HOSTS_FOR_THREADS: usize = 4_096;
 
 /// Adds what the scan, the plan and the inventory know, and the hosts that nobody talked to.
-pub fn whole(talked: Vec<HostEvidence>, plan: &Plan, outcome: &ScanOutcome, snapshot: &Snapshot) -> Vec<HostEvidence> {
+pub(super) fn whole(
+    talked: Vec<HostEvidence>,
+    plan: &Plan,
+    outcome: &ScanOutcome,
+    snapshot: &Snapshot,
+    beside: &Beside<'_>,
+) -> Vec<HostEvidence> {
     let mut by_target: HashMap<(Arc<str>, IpAddr), HostEvidence> =
         talked.into_iter().map(|h| ((Arc::clone(&h.asset), h.addr), h)).collect();
     let mut resolutions: HashMap<&str, Vec<&Resolution>> = HashMap::new();
     for resolution in &plan.resolutions {
         resolutions.entry(&resolution.asset).or_default().push(resolution);
     }
-    let all = Known { plan, outcome, snapshot, packets: outcome.ledger.by_destination(), resolutions };
+    let all = Known { plan, outcome, snapshot, beside, packets: outcome.ledger.by_destination(), resolutions };
     let mut seen: Vec<(&HostObservation, &Target, Option<HostEvidence>)> = Vec::with_capacity(outcome.hosts.len());
     for host in &outcome.hosts {
         if let Some(target) = plan.targets.get(host.target as usize) {
@@ -98,14 +105,18 @@ struct Known<'a> {
     plan: &'a Plan,
     outcome: &'a ScanOutcome,
     snapshot: &'a Snapshot,
+    /// What the run learned beside the conversations.
+    beside: &'a Beside<'a>,
     /// Packets by address.
     packets: FastMap<IpAddr, u64>,
     /// Names that the plan resolved, by asset.
     resolutions: HashMap<&'a str, Vec<&'a Resolution>>,
 }
 
-/// What hosts that look alike have in common: what the scan saw, what the inventory says, packets.
-type Alike = (HostState, BTreeMap<PortState, u32>, Vec<(Protocol, u16, PortState)>, Vec<Option<u32>>, Option<u64>);
+/// What hosts that look alike have in common: what the scan saw, what the inventory says, packets; and whether nothing was
+/// learned of one of them alone.
+type Alike =
+    (HostState, BTreeMap<PortState, u32>, Vec<(Protocol, u16, PortState)>, Vec<Option<u32>>, Option<u64>, bool);
 
 impl Known<'_> {
     /// Evidence of these hosts. Those that look alike share their facts.
@@ -146,6 +157,9 @@ impl Known<'_> {
             if let Some(resolutions) = self.resolutions.get(&**asset) {
                 names(&mut host, resolutions);
             }
+            if self.beside.knows(seen, self.outcome) {
+                self.beside.tell(&mut host.facts, seen, self.outcome);
+            }
             hosts.push(host);
         }
         hosts
@@ -163,7 +177,9 @@ impl Known<'_> {
             };
             std::iter::once(Some(asset.provider() as u32)).chain(block(asset.provider()).iter().map(first)).collect()
         });
-        (seen.state, seen.counts.clone(), ports, codes.unwrap_or_default(), self.packets.get(&target.addr()).copied())
+        let packets = self.packets.get(&target.addr()).copied();
+        let alone = self.beside.knows(seen, self.outcome);
+        (seen.state, seen.counts.clone(), ports, codes.unwrap_or_default(), packets, alone)
     }
 
     fn common(&self, facts: &mut Facts, seen: &HostObservation, target: &Target) {
@@ -172,6 +188,9 @@ impl Known<'_> {
             facts.set("scan.packets", i64::try_from(*n).unwrap_or(i64::MAX));
         }
         inventory(facts, &target.warrant().asset, self.snapshot);
+        if !self.beside.knows(seen, self.outcome) {
+            self.beside.tell(facts, seen, self.outcome);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The pipeline: the one place that names every stage in order. It opens files and clocks and hands them on; it holds
 //! no logic of a stage.
 
+mod aside;
 pub mod ask;
 pub mod compare;
 pub mod demo;
@@ -8,6 +9,7 @@ pub mod env;
 pub mod error;
 pub mod evidence;
 pub mod files;
+mod host_facts;
 pub mod inventory;
 pub mod judge;
 mod leases;

@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::aside::{Curiosity, Stage};
 use super::env::Env;
 use super::error::{Result, RunError};
 use super::evidence;
+use super::host_facts::Beside;
 use super::inventory::{self, Loaded};
 use super::judge::{self, CheckSet, JudgeRun};
 use super::leases;
-use super::talk::{self, Talked};
+use super::talk::Talked;
 use super::watch::Watch;
 use super::workspace::Workspace;
 use crate::base::diagnostic::Diagnostic;
@@ -30,7 +32,7 @@ use crate::report::model::Results;
 use crate::report::services;
 use crate::scan::observation::Mode;
 use crate::scan::released::release;
-use crate::scan::{LiveExclusions, ScanError, ScanInput, ScanOutcome, scan};
+use crate::scan::{LiveExclusions, ScanError, ScanInput, ScanOutcome, scan_and_study};
 use crate::script::hook::{HookScript, load};
 use crate::service::evidence::HostEvidence;
 use crate::store::run_folder::Request;
@@ -96,17 +98,22 @@ impl<'w> Prepared<'w> {
         Self { workspace, job, loaded, now, hook }
     }
 
-    fn with_input<T>(&self, env: &Env, act: impl FnOnce(&PlanInput<'_>) -> T) -> T {
-        let bound = self.hook.as_ref().map(|h| {
-            h.bind(Arc::clone(&self.loaded.snapshot), Arc::clone(&self.loaded.tags), self.now, Arc::clone(&env.clock))
-        });
-        let resolver = env.resolve_names.then(|| Hickory {
+    /// The resolver of the workspace; none where names are not resolved.
+    fn resolver(&self, env: &Env) -> Option<Hickory> {
+        env.resolve_names.then(|| Hickory {
             servers: self.workspace.program.workspace.resolvers.clone(),
             in_flight: env.limits.names_in_flight,
             timeout: env.limits.resolve_timeout,
             addresses_per_name: env.limits.addresses_per_name,
             ipv6: self.job.targets.ipv6,
+        })
+    }
+
+    fn with_input<T>(&self, env: &Env, act: impl FnOnce(&PlanInput<'_>) -> T) -> T {
+        let bound = self.hook.as_ref().map(|h| {
+            h.bind(Arc::clone(&self.loaded.snapshot), Arc::clone(&self.loaded.tags), self.now, Arc::clone(&env.clock))
         });
+        let resolver = self.resolver(env);
         act(&PlanInput {
             program: &self.workspace.program,
             job: self.job,
@@ -241,31 +248,37 @@ pub fn run(
         leases: leases(),
     };
     let asks = checks.asks(&plan.profile);
+    let wanted = Curiosity::of(&plan.profile, &checks);
+    // Pointers are asked for of the servers that the workspace names, never of others.
+    let resolver = prepared.resolver(env).filter(|r| !r.servers.is_empty());
     // Hosts that an earlier part of this run has talked to are not talked to again.
     let earlier = if options.resume.is_some() { store.evidence(&reference)? } else { Vec::new() };
     let (seen, asked) = std::thread::scope(|scope| {
         scope.spawn(|| watch.run());
         let seen = leases::keeping(held.as_ref(), env, || {
-            let mut outcome = scan(&input)?;
+            let (mut outcome, study) = scan_and_study(&input, wanted.study)?;
             outcome.notes.extend(shard.map(|s| {
                 format!("shard {s}: {} of {} targets are scanned by others", elsewhere.len(), plan.targets.len())
             }));
-            let talked = talk::stage(&input, &mut outcome, &asks, &earlier, env);
+            let stage =
+                Stage { input: &input, wanted, asks: &asks, earlier: &earlier, resolver: resolver.as_ref(), env };
+            let talked = stage.run(&mut outcome, study);
             Ok::<_, ScanError>((outcome, talked))
         });
         (seen, watch.end())
     });
-    let (mut outcome, mut talked) = match seen {
-        Ok((mut outcome, talked)) => {
+    let (mut outcome, mut talked, learned) = match seen {
+        Ok((mut outcome, (talked, learned))) => {
             outcome.errors.extend(folder.settle());
-            (outcome, talked)
+            (outcome, talked, learned)
         }
         Err(error) => {
             store.transition(&reference, RunState::Failed, env.clock.now(), &error.to_string())?;
             return Err(error.into());
         }
     };
-    talked.hosts = evidence::whole(talked.hosts, plan, &outcome, &prepared.loaded.snapshot);
+    let beside = Beside { aside: &learned, leases: held.as_ref().map(|h| &*h.leases) };
+    talked.hosts = evidence::whole(talked.hosts, plan, &outcome, &prepared.loaded.snapshot, &beside);
     let known: HashSet<IpAddr> = earlier.iter().map(|e| e.addr).collect();
     talked.hosts.retain(|h| !known.contains(&h.addr));
     if let Some(held) = &held {

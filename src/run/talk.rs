@@ -7,6 +7,7 @@ use super::env::Env;
 use crate::base::progress::StopWish;
 use crate::lang::job::Checks;
 use crate::plan::plan::Plan;
+use crate::scan::admission::SharedPace;
 use crate::scan::observation::HostObservation;
 use crate::scan::{ScanInput, ScanOutcome};
 use crate::service::driver::{TalkInput, talk};
@@ -35,6 +36,7 @@ impl Talked {
 pub fn stage(
     input: &ScanInput<'_>,
     outcome: &mut ScanOutcome,
+    pace: &SharedPace,
     asks: &[Ask],
     earlier: &[HostEvidence],
     env: &Env,
@@ -49,6 +51,7 @@ pub fn stage(
         plan: input.plan,
         leases: input.leases.clone(),
         exclusions: input.exclusions,
+        pace: Some(pace.clone()),
         hosts: &left,
         asks,
         clock: env.clock.as_ref(),

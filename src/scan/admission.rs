@@ -2,8 +2,8 @@
 //! probes, so that exclusions, expiry and rates hold for every connection. A destination is named by its number in the
 //! plan, and its address comes from the plan's target alone.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -28,6 +28,32 @@ pub enum Admitted {
     Refused(&'static str),
 }
 
+/// The rates of a plan after its scan, for everybody who sends at the same time.
+#[derive(Debug, Clone)]
+pub struct SharedPace(Arc<Mutex<Pace>>);
+
+impl SharedPace {
+    /// Fresh buckets for the rates of a plan.
+    pub fn of(plan: &Plan) -> Self {
+        let rate = |r: &Option<Rate>| r.map(|r| r.per_second);
+        let profile = &plan.profile;
+        let pace = Pace::new(rate(&profile.rate), rate(&profile.per_network), rate(&profile.per_host));
+        Self(Arc::new(Mutex::new(pace)))
+    }
+
+    /// Takes one packet out of every bucket, or says when that will be possible, and whether all addresses have to wait
+    /// until then. `own` is a lower rate of the address.
+    pub(super) fn take(&self, addr: IpAddr, own: Option<u32>, now: Duration) -> Result<(), (Duration, bool)> {
+        let mut pace = self.0.lock().unwrap_or_else(|e| e.into_inner());
+        let (run, host) = (pace.run_ready_at(), pace.host_ready_at(addr));
+        if run.max(host) > now {
+            return Err((run.max(host), run > now));
+        }
+        pace.take(addr, own, now);
+        Ok(())
+    }
+}
+
 /// Gate, pace and ledger of the conversations of one run.
 pub struct Admission<'a> {
     plan: &'a Plan,
@@ -35,7 +61,7 @@ pub struct Admission<'a> {
     /// Exclusions taken in so far.
     excluded: usize,
     gate: Gate,
-    pace: Pace,
+    pace: SharedPace,
     ledger: Ledger,
     refused: u64,
 }
@@ -43,17 +69,20 @@ pub struct Admission<'a> {
 impl<'a> Admission<'a> {
     /// For the targets of a plan.
     pub fn new(plan: &'a Plan, leases: Option<Arc<Leases>>, exclusions: &'a LiveExclusions) -> Self {
-        let rate = |r: &Option<Rate>| r.map(|r| r.per_second);
-        let profile = &plan.profile;
         Self {
             plan,
             exclusions,
             excluded: 0,
             gate: Gate::new(plan.targets.iter(), plan.exclusions.clone(), Vec::new()).with_leases(leases),
-            pace: Pace::new(rate(&profile.rate), rate(&profile.per_network), rate(&profile.per_host)),
+            pace: SharedPace::of(plan),
             ledger: Ledger::default(),
             refused: 0,
         }
+    }
+
+    /// Keeps the rates together with somebody else who sends.
+    pub fn sharing(self, pace: SharedPace) -> Self {
+        Self { pace, ..self }
     }
 
     /// Where a port of a target is, for a socket that sends nothing yet; each datagram is still asked for.
@@ -86,11 +115,9 @@ impl<'a> Admission<'a> {
             Ok(at) => at,
             Err(why) => return Admitted::Refused(why),
         };
-        let ready = self.pace.run_ready_at().max(self.pace.host_ready_at(at.ip()));
-        if ready > elapsed {
+        if let Err((ready, _)) = self.pace.take(at.ip(), self.plan.rates.get(&target).copied(), elapsed) {
             return Admitted::NotBefore(ready);
         }
-        self.pace.take(at.ip(), self.plan.rates.get(&target).copied(), elapsed);
         self.ledger.count(Entry { warrant: target, destination: at.ip(), port, probe: ProbeKind::Talk });
         Admitted::Go(at)
     }

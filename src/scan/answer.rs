@@ -45,6 +45,16 @@ impl Ports {
         self.0 + 3 * KIND + u16::from(try_number) % KIND
     }
 
+    /// SYNs of a closer look at a host; the numbers of datagrams are free for TCP.
+    pub(super) fn study(self, number: u8) -> u16 {
+        self.0 + 4 * KIND + u16::from(number)
+    }
+
+    /// The number of such a SYN.
+    pub(super) fn studied(self, port: u16) -> Option<u8> {
+        port.checked_sub(self.0 + 4 * KIND).and_then(|n| u8::try_from(n).ok())
+    }
+
     /// First and last.
     pub(super) fn range(self) -> (u16, u16) {
         (self.0, self.0 + BLOCK - 1)

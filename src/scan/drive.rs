@@ -1,6 +1,7 @@
 //! The loop round the engine: looks at what has arrived, sends what is due through the gate, keeps checkpoints, and ends
 //! when the engine is done, the link is gone, or somebody wants to stop.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -61,6 +62,13 @@ impl<'a, 'b> Sender<'a, 'b> {
             self.outcome.notes.push(text);
         }
         wall.max(steady)
+    }
+
+    /// True where an address may be sent to now, exclusions that have just come included.
+    pub(super) fn may(&mut self, addr: IpAddr) -> bool {
+        self.look_for_exclusions();
+        let now = self.warrant_time();
+        self.gate.address(addr, now).is_ok()
     }
 
     /// Takes in exclusions that have come since the last look.

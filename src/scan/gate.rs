@@ -36,7 +36,7 @@ pub(super) enum Pass {
 }
 
 /// Warranted addresses with the end of their warrants.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Gate {
     allowed: ByAddress<Timestamp>,
     excluded: AddrSet,

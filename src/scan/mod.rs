@@ -26,8 +26,10 @@ mod rates;
 mod raw;
 pub mod recall;
 pub mod released;
+mod shape;
 #[cfg(test)]
 mod simulation;
+pub mod study;
 mod template;
 mod waiting;
 mod window;
@@ -40,6 +42,7 @@ use std::sync::{Arc, Mutex};
 
 use self::ledger::Ledger;
 use self::observation::{HostObservation, Mode, NotScanned};
+use self::study::{Study, Wanted};
 use crate::base::addr_set::AddrRange;
 use crate::base::clock::Clock;
 use crate::base::limits::Limits;
@@ -125,15 +128,22 @@ pub enum ScanError {
 
 /// Scans a plan. Always returns what was seen, also where it ends early.
 pub fn scan(input: &ScanInput<'_>) -> Result<ScanOutcome, ScanError> {
+    scan_and_study(input, Wanted::default()).map(|(outcome, _)| outcome)
+}
+
+/// Scans a plan, and keeps the links open for a closer look at the hosts that are alive, where one is wanted. Connect
+/// mode has none.
+pub fn scan_and_study(input: &ScanInput<'_>, wanted: Wanted) -> Result<(ScanOutcome, Study), ScanError> {
+    let mut study = Study::default();
     let chosen = preflight::preflight(input)?;
     let mut outcome = ScanOutcome::new(input, chosen.mode);
     outcome.notes.clone_from(&chosen.notes);
     match chosen.mode {
-        Mode::Raw => raw::scan(input, &chosen, &mut outcome),
+        Mode::Raw => raw::scan(input, &chosen, &mut outcome, (!wanted.nothing()).then_some(&mut study)),
         Mode::Connect => connect::scan(input, &mut outcome)?,
     }
     outcome.finish(input);
-    Ok(outcome)
+    Ok((outcome, study))
 }
 
 /// A reason shared by many records.

@@ -169,8 +169,8 @@ pub enum ProbeKind {
 }
 
 impl ProbeKind {
-    const ALL: [Self; 7] =
-        [Self::Echo, Self::Syn, Self::Udp, Self::Connect, Self::Neighbour, Self::Ack, Self::Timestamp];
+    const ALL: [Self; 8] =
+        [Self::Echo, Self::Syn, Self::Udp, Self::Connect, Self::Neighbour, Self::Ack, Self::Timestamp, Self::Talk];
 
     /// Its number in stored ledgers; never given to another kind.
     pub(super) fn number(self) -> u8 {

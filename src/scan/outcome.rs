@@ -89,6 +89,8 @@ pub struct ScanOutcome {
     /// Targets whose address was lost while they were scanned, with the last moment at which it was certainly ours:
     /// what was seen later may be somebody else's. product.md F2.
     pub unattributed: BTreeMap<u32, Timestamp>,
+    /// Targets that answer on every port, with the probes that were not sent because of it.
+    pub every: BTreeMap<u32, u64>,
     /// Targets that were not, or not wholly, scanned because nobody confirmed that they are ours.
     pub without_lease: u32,
 }
@@ -114,6 +116,7 @@ impl ScanOutcome {
             interrupted: false,
             errors: Vec::new(),
             unattributed: BTreeMap::new(),
+            every: BTreeMap::new(),
             without_lease: 0,
         }
     }

@@ -1,6 +1,6 @@
 //! Raw mode: the engine over a link, interface by interface. Every frame passes the gate and is counted in the ledger.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 
 use super::answer::Ports;
@@ -18,12 +18,13 @@ use super::observation::{HostObservation, NotScanned};
 use super::outcome::ScanOutcome;
 use super::preflight::Chosen;
 use super::recall::{Recall, Tally};
+use super::study::{Leftover, Study};
 use super::wire::Hardware;
 use super::{ScanInput, reason};
 use crate::base::progress::StopWish;
 
-/// Scans all targets that have a route.
-pub(super) fn scan(input: &ScanInput<'_>, chosen: &Chosen, outcome: &mut ScanOutcome) {
+/// Scans all targets that have a route. Links and hosts stay for a study, where there is to be one.
+pub(super) fn scan(input: &ScanInput<'_>, chosen: &Chosen, outcome: &mut ScanOutcome, mut study: Option<&mut Study>) {
     let (mut kept, mut earlier) = resume(input, outcome);
     let mut by_interface: BTreeMap<u32, Vec<(u32, Route)>> = BTreeMap::new();
     let finished = if outcome.whole { &[] } else { input.finished };
@@ -47,9 +48,12 @@ pub(super) fn scan(input: &ScanInput<'_>, chosen: &Chosen, outcome: &mut ScanOut
         match open(interface, chosen.ports, outcome) {
             Ok((own, mut link)) => {
                 let work = Work { input, own, targets: &targets, ports: chosen.ports };
-                work.scan(link.as_mut(), outcome, &mut tally, (&mut kept, earlier.pop_front()));
-                // Closing waits until no core uses the socket any more; nobody has to wait for that.
-                std::thread::spawn(move || drop(link));
+                let left = work.scan(link.as_mut(), outcome, &mut tally, (&mut kept, earlier.pop_front()));
+                match &mut study {
+                    Some(study) => study.add(link, left),
+                    // Closing waits until no core uses the socket any more; nobody has to wait for that.
+                    None => drop(std::thread::spawn(move || drop(link))),
+                }
             }
             Err(error) => {
                 outcome.errors.push(format!("interface {interface}: {error}"));
@@ -137,7 +141,7 @@ impl Work<'_, '_> {
         outcome: &mut ScanOutcome,
         measured: &mut Measured,
         (kept, earlier): (&mut Kept, Option<Vec<u8>>),
-    ) {
+    ) -> Leftover {
         let input = self.input;
         let mut gateways: Vec<IpAddr> = self.targets.iter().filter_map(|(_, r)| r.gateway).collect();
         gateways.sort();
@@ -167,7 +171,9 @@ impl Work<'_, '_> {
         if self.input.keep.is_some() {
             kept.engines.push(engine.save(engine.base));
         }
-        self.collect(engine, outcome, measured);
+        let gate = sender.gate;
+        self.collect(&mut engine, outcome, measured);
+        leftover(engine, gate)
     }
 
     /// The targets whose next hop has a known hardware address, and our addresses.
@@ -201,7 +207,7 @@ impl Work<'_, '_> {
         (aims, sources)
     }
 
-    fn collect(&self, mut engine: Engine, outcome: &mut ScanOutcome, measured: &mut Measured) {
+    fn collect(&self, engine: &mut Engine, outcome: &mut ScanOutcome, measured: &mut Measured) {
         outcome.coverage.done += engine.done();
         engine.close();
         let counters = &mut outcome.counters;
@@ -223,6 +229,9 @@ impl Work<'_, '_> {
                 outcome.not_scanned.push(NotScanned { target: known.target, reason: reason(why) });
             }
             if let Some(open) = known.every {
+                let asked: u32 = known.counts.values().sum();
+                let saved = (engine.asks.len() as u64).saturating_sub(u64::from(asked));
+                outcome.every.insert(known.target, if known.cut.is_none() { saved } else { 0 });
                 outcome.notes.push(format!(
                     "{} answers on every port ({open} of {open} answers): a proxy, a filter or a tarpit stands there; its open ports are no services until one talks",
                     known.addr
@@ -257,6 +266,23 @@ impl Work<'_, '_> {
             );
             outcome.notes.push(text);
         }
-        outcome.ledger.merge(engine.ledger);
+        outcome.ledger.merge(std::mem::take(&mut engine.ledger));
     }
+}
+
+/// What a closer look at the hosts needs: those that are alive and were not given up, each with its lowest open port.
+fn leftover(mut engine: Engine, gate: Gate) -> Leftover {
+    let mut open: HashMap<u32, u16> = HashMap::new();
+    for found in engine.open.iter().filter(|f| f.tcp) {
+        let port = open.entry(found.host).or_insert(found.port);
+        *port = found.port.min(*port);
+    }
+    let hosts = engine.aims.iter().zip(&engine.hosts).zip(0u32..);
+    let hosts = hosts
+        .filter(|((_, host), _)| host.alive.is_some() && host.cut.is_none())
+        .map(|((aim, _), number)| (*aim, open.get(&number).copied()))
+        .collect();
+    let patience = engine.patience();
+    let sources = std::mem::take(&mut engine.sources);
+    Leftover { gate, sources, cookies: engine.cookies, hosts, patience, rate: engine.auto.rate() }
 }

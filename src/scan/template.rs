@@ -11,6 +11,8 @@ const IPV6: usize = 40;
 /// A TCP header with one option, the maximum segment size.
 const SYN: usize = 24;
 const ACK: usize = 20;
+/// A TCP header with segment size, selective acknowledgements, timestamps and window scaling.
+const FULL_SYN: usize = 40;
 const UDP: usize = 8;
 const TTL: u8 = 64;
 
@@ -179,6 +181,28 @@ impl Route {
         put(frame, at + UDP, payload);
         let checksum = fold(self.pseudo(17, len) + frame.get(at..).map_or(0, sum));
         put(frame, at + 6, &if checksum == 0 { u16::MAX } else { checksum }.to_be_bytes());
+    }
+
+    /// Length of the frame of a SYN with all usual options.
+    pub(super) fn syn_len(&self) -> usize {
+        headers(self.source) + FULL_SYN
+    }
+
+    /// A SYN that offers what a client's kernel offers, so that the answer shows all that the host can do: segment size,
+    /// selective acknowledgements (RFC 2018), timestamps and window scaling (RFC 7323).
+    pub(super) fn syn(&self, frame: &mut [u8], source_port: u16, port: u16, sequence: u32) {
+        let at = headers(self.source);
+        self.start(frame, 6, FULL_SYN);
+        put(frame, at, &source_port.to_be_bytes());
+        put(frame, at + 2, &port.to_be_bytes());
+        put(frame, at + 4, &sequence.to_be_bytes());
+        put(frame, at + 12, &[(FULL_SYN as u8 / 4) << 4, 0x02, 0xfa, 0xf0]);
+        put(frame, at + 20, &[2, 4, 0x05, 0xb4, 4, 2, 8, 10]);
+        // Our timestamp says nothing of our clock; what it echoes is zero in a SYN.
+        put(frame, at + 28, &sequence.rotate_left(16).to_be_bytes());
+        put(frame, at + 36, &[1, 3, 3, 7]);
+        let checksum = fold(self.pseudo(6, FULL_SYN) + frame.get(at..).map_or(0, sum));
+        put(frame, at + 16, &checksum.to_be_bytes());
     }
 
     /// Length of an ICMP probe's frame.

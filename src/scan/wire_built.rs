@@ -200,4 +200,24 @@ proptest! {
         let message = IcmpPacket::new(&frame[34..]).unwrap();
         prop_assert_eq!((message.get_icmp_type(), icmp::checksum(&message)), (IcmpTypes::Timestamp, message.get_checksum()));
     }
+    #[test]
+    fn full_syns_carry_valid_sums_and_all_options(
+        v6 in any::<bool>(), a in any::<u128>(), b in any::<u128>(), port in any::<u16>(), sequence in any::<u32>(),
+    ) {
+        let addr = |n: u128| -> IpAddr { if v6 { n.to_be_bytes().into() } else { (n as u32).to_be_bytes().into() } };
+        let (source, destination) = (addr(a), addr(b));
+        let route = Route { source, hardware: [2; 6], destination, next_hop: [3; 6] };
+        let mut frame = vec![0; route.syn_len()];
+        route.syn(&mut frame, 61_064, port, sequence);
+        let segment = tcp::TcpPacket::new(&frame[frame.len() - 40..]).unwrap();
+        let sum = match (source, destination) {
+            (IpAddr::V4(s), IpAddr::V4(d)) => tcp::ipv4_checksum(&segment, &s, &d),
+            (IpAddr::V6(s), IpAddr::V6(d)) => tcp::ipv6_checksum(&segment, &s, &d),
+            _ => return Ok(()),
+        };
+        prop_assert_eq!((segment.get_checksum(), segment.get_flags()), (sum, TcpFlags::SYN));
+        prop_assert_eq!((segment.get_destination(), segment.get_sequence()), (port, sequence));
+        let shape = super::shape::shape(&frame).unwrap();
+        prop_assert_eq!((shape.options.as_str(), shape.mss), ("mss,sackOK,ts,nop,wscale 7", Some(1_460)));
+    }
 }

@@ -55,6 +55,8 @@ const HOST: &[Row] = &[
     row("ports.udp.open", Type::List, "open UDP ports"),
     row("ports.counts.<state>", Type::Int, "probed ports in that state"),
     row("ports.all_open", Type::Bool, "every one of at least 32 TCP ports accepted"),
+    row("ports.saved", Type::Int, "probes that were not sent because every port accepts"),
+    row("untested", Type::List, "`group: reason` of facts of the host that this run could not learn"),
     row("names", Type::List, "`source:name` of every name known"),
     row("dns.ptr", Type::Text, "name that the address leads back to"),
     row("dns.forward", Type::List, "addresses of that name"),

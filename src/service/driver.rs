@@ -24,7 +24,7 @@ use crate::lang::job::{Consent, Protocol};
 use crate::plan::lease::Leases;
 use crate::plan::plan::Plan;
 use crate::scan::LiveExclusions;
-use crate::scan::admission::{Admission, Admitted};
+use crate::scan::admission::{Admission, Admitted, SharedPace};
 use crate::scan::connect::descriptors;
 use crate::scan::ledger::Ledger;
 use crate::scan::observation::{HostObservation, PortState};
@@ -42,6 +42,8 @@ pub struct TalkInput<'a> {
     pub leases: Option<Arc<Leases>>,
     /// Exclusions that come while it talks.
     pub exclusions: &'a LiveExclusions,
+    /// The rates, shared with whoever sends at the same time; none where nobody does.
+    pub pace: Option<SharedPace>,
     /// What the scan saw.
     pub hosts: &'a [HostObservation],
     /// What checks want asked beyond the ordinary conversations.
@@ -160,9 +162,14 @@ pub fn talk(input: &TalkInput<'_>) -> Result<TalkOutcome, TalkError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(TalkError::Runtime)?;
     let room = descriptors().map_or(256, |n| n.saturating_sub(SPARE_DESCRIPTORS));
     let width = input.limits.sockets_in_flight.min(room).max(1);
+    let admission = Admission::new(input.plan, input.leases.clone(), input.exclusions);
+    let admission = match &input.pace {
+        Some(pace) => admission.sharing(pace.clone()),
+        None => admission,
+    };
     let shared = Shared {
         input,
-        admission: RefCell::new(Admission::new(input.plan, input.leases.clone(), input.exclusions)),
+        admission: RefCell::new(admission),
         sockets: Semaphore::new(width),
         per_host: input
             .hosts

@@ -105,46 +105,16 @@ pub(super) async fn write(
         .bind(reference)
         .execute(&mut *transaction)
         .await?;
-    for f in end.findings.iter().filter(|f| !OF_ONE_RUN.contains(&&*f.check)) {
-        let statement = format!(
-            "INSERT INTO findings ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, '', \
-             ?15, ?16, ?17, ?17, NULL) ON CONFLICT DO UPDATE SET title = excluded.title, kind = excluded.kind, \
-             severity = excluded.severity, name = excluded.name, service = excluded.service, \
-             evidence = excluded.evidence, before = CASE WHEN last_run = ?17 THEN before ELSE state END, \
-             state = excluded.state, why = '', last_seen = excluded.last_seen, last_run = ?17"
-        );
-        sqlx::query(sqlx::AssertSqlSafe(statement))
-            .bind(end.scan)
-            .bind(&*f.id)
-            .bind(&*f.check)
-            .bind(&*f.title)
-            .bind(f.kind.as_str())
-            .bind(i64::from(f.severity))
-            .bind(&*f.asset)
-            .bind(f.name.as_deref())
-            .bind(f.port.map(|p| i64::from(p.0)))
-            .bind(f.port.map(|p| p.1.as_str()))
-            .bind(f.service.as_deref())
-            .bind(&f.key)
-            .bind(&f.evidence)
-            .bind(f.state.as_str())
-            .bind(f.seen.0.to_string())
-            .bind(f.seen.1.to_string())
-            .bind(reference)
-            .execute(&mut *transaction)
-            .await?;
-    }
-    for gone in end.gone {
-        let statement = "UPDATE findings SET before = CASE WHEN last_run = ?1 THEN before ELSE state END, state = ?2, \
-            why = ?3, last_run = ?1 WHERE scan = ?4 AND id = ?5";
-        sqlx::query(statement)
-            .bind(reference)
-            .bind(gone.finding.state.as_str())
-            .bind(&gone.why)
-            .bind(end.scan)
-            .bind(&*gone.finding.id)
-            .execute(&mut *transaction)
-            .await?;
+    insert(transaction, reference, end).await?;
+    for some in end.gone.chunks(ROWS) {
+        let mut statement = QueryBuilder::<Sqlite>::new("WITH told (id, state, why) AS (");
+        statement.push_values(some, |mut row, gone| {
+            row.push_bind(&*gone.finding.id).push_bind(gone.finding.state.as_str()).push_bind(&gone.why);
+        });
+        statement.push(") UPDATE findings SET before = CASE WHEN last_run = ").push_bind(reference);
+        statement.push(" THEN before ELSE findings.state END, state = told.state, why = told.why, last_run = ");
+        statement.push_bind(reference).push(" FROM told WHERE findings.id = told.id AND findings.scan = ");
+        statement.push_bind(end.scan).build().execute(&mut *transaction).await?;
     }
     for some in end.tested.chunks(ROWS) {
         let mut statement = QueryBuilder::<Sqlite>::new("INSERT INTO tested ");
@@ -153,6 +123,30 @@ pub(super) async fn write(
         });
         statement.push(
             " ON CONFLICT DO UPDATE SET at = excluded.at, reference = excluded.reference WHERE excluded.at >= at",
+        );
+        statement.build().execute(&mut *transaction).await?;
+    }
+    Ok(())
+}
+
+async fn insert(transaction: &mut SqliteConnection, reference: &str, end: &JudgedEnd<'_>) -> Result<(), sqlx::Error> {
+    let lasting: Vec<&Finding> = end.findings.iter().filter(|f| !OF_ONE_RUN.contains(&&*f.check)).collect();
+    for some in lasting.chunks(ROWS) {
+        let mut statement = QueryBuilder::<Sqlite>::new(format!("INSERT INTO findings ({COLUMNS}) "));
+        statement.push_values(some, |mut row, f| {
+            row.push_bind(end.scan).push_bind(&*f.id).push_bind(&*f.check).push_bind(&*f.title);
+            row.push_bind(f.kind.as_str()).push_bind(i64::from(f.severity)).push_bind(&*f.asset);
+            row.push_bind(f.name.as_deref()).push_bind(f.port.map(|p| i64::from(p.0)));
+            row.push_bind(f.port.map(|p| p.1.as_str())).push_bind(f.service.as_deref()).push_bind(&f.key);
+            row.push_bind(&f.evidence).push_bind(f.state.as_str()).push("''");
+            row.push_bind(f.seen.0.to_string()).push_bind(f.seen.1.to_string());
+            row.push_bind(reference).push_bind(reference).push("NULL");
+        });
+        statement.push(
+            " ON CONFLICT DO UPDATE SET title = excluded.title, kind = excluded.kind, severity = excluded.severity, \
+             name = excluded.name, service = excluded.service, evidence = excluded.evidence, \
+             before = CASE WHEN last_run = excluded.last_run THEN before ELSE state END, state = excluded.state, \
+             why = '', last_seen = excluded.last_seen, last_run = excluded.last_run",
         );
         statement.build().execute(&mut *transaction).await?;
     }

@@ -163,6 +163,7 @@ pub fn held_at(addr: &str, protocol: Protocol, ports: &[u16], stop: &Stop) -> Ta
         plan: &plan,
         leases: None,
         exclusions: &LiveExclusions::default(),
+        pace: None,
         hosts: &hosts,
         asks: &[],
         clock: &clock,

@@ -141,7 +141,7 @@ fn a_load_balancer_that_lets_go_of_its_address_gets_no_packet() {
     }
     plan.targets = renewed(&place, &env);
     let mut store = place.store();
-    let options = RunOptions { mode: Some(Mode::Connect), resume: None, approved: None };
+    let options = RunOptions { mode: Some(Mode::Connect), resume: None, approved: None, shard: None };
     let ran = pipeline::run(&prepared, &plan, options, &mut store, &env, &mut |_| Ok(())).unwrap();
     let stranger = super::cloud::arn(PLACES[1], "stranger");
     assert_eq!(

@@ -193,7 +193,10 @@ fn edge(subject: &Subject<'_>) -> Answer {
 }
 
 fn every_port(subject: &Subject<'_>) -> Answer {
-    Ok(Verdict::when(subject.bool("ports.all_open")?, || "ports that nothing uses accepted connections too".into()))
+    let every = subject.bool("ports.all_open")?;
+    let saved = subject.int("ports.saved").ok().filter(|n| *n > 0);
+    let saved = saved.map(|n| format!("; {n} probes were saved")).unwrap_or_default();
+    Ok(Verdict::when(every, || format!("ports that nothing uses accepted connections too{saved}")))
 }
 
 /// `what: value` for each fact that is there.

@@ -247,9 +247,16 @@ fn host_uptime(subject: &Subject<'_>) -> Answer {
         .filter_map(|(at, value)| Some((at.parse().ok()?, value.parse().ok()?)))
         .collect();
     let clock = uptime(&pairs).map_err(Verdict::not_tested)?;
-    let (days, hours) = (clock.seconds / 86_400, clock.seconds / 3_600 % 24);
+    let told = |seconds: u64| match (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60) {
+        (0, 0, minutes) => format!("{minutes} minutes"),
+        (0, hours, minutes) => format!("{hours} hours {minutes} minutes"),
+        (days, hours, _) => format!("{days} days {hours} hours"),
+    };
     Ok(Verdict::found(format!(
-        "{days} days {hours} hours, if the clock began at the last start ({} ticks a second, {} timestamps)",
+        "{}, or as much and a multiple of {}, if the clock began with the last start and not at a random offset for \
+         each peer ({} ticks a second, {} timestamps)",
+        told(clock.seconds),
+        told(clock.round),
         clock.rate,
         pairs.len()
     )))

@@ -92,6 +92,13 @@ impl<'a> Subject<'a> {
     pub fn not_learned(&self, path: &str) -> Verdict {
         let topic = |text: &str| text.split(['.', ':', ' ']).next().unwrap_or("").to_owned();
         let wanted = topic(path);
+        if let (None, Some(why)) = (self.service, self.host.and_then(|h| h.facts.list("untested"))) {
+            let because =
+                why.iter().filter_map(|w| w.split_once(": ")).find(|(what, _)| *what == path || *what == wanted);
+            if let Some((_, why)) = because {
+                return Verdict::NotTested(format!("`{path}` was not learned ({why})"));
+            }
+        }
         let untested = self.service.map(|s| s.untested.as_slice()).unwrap_or_default();
         let because = untested.iter().find(|(what, _)| what == path);
         let because = because.or_else(|| untested.iter().find(|(what, _)| topic(what) == wanted));

@@ -3,6 +3,7 @@
 
 mod bulk;
 mod message;
+mod reverse;
 mod server;
 
 use std::net::{IpAddr, SocketAddr};
@@ -18,6 +19,7 @@ use hickory_resolver::proto::rr::{Name, RecordType};
 use hickory_resolver::{Hosts, TokioResolver, system_conf};
 
 use self::bulk::Bulk;
+pub use self::reverse::Pointer;
 use crate::base::progress::{Progress, Stop, StopWish};
 
 /// From so many names on, they are asked in bulk.

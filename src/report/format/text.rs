@@ -115,6 +115,9 @@ fn host(report: &Report, host: &ReportHost, out: &mut String) {
 fn ports(host: &ReportHost, out: &mut String) {
     let counts: Vec<String> = host.counts.iter().map(|(state, n)| format!("{n} {state}")).collect();
     let _ = writeln!(out, "    Ports: {}", dash(&counts.join(", ")));
+    if let Some(saved) = host.every_port {
+        let _ = writeln!(out, "    Answers on every port ({saved} probes saved): open ports mean little here");
+    }
     for port in &host.ports {
         let service = port.service.as_deref().unwrap_or("-");
         let _ =
