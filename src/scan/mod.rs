@@ -26,6 +26,7 @@ mod rates;
 mod raw;
 pub mod recall;
 pub mod released;
+mod reroute;
 #[cfg(test)]
 mod simulation;
 mod template;
