@@ -210,7 +210,7 @@ fn killed_at_twenty_moments_and_resumed_it_finds_what_an_uninterrupted_scan_find
     let mut dice = 0x9e37_79b9u64;
     let mut kills = 0;
     // When the checkpoint was made that each kill left behind, and when it was killed: milliseconds since 1970.
-    let mut known: Vec<(u64, u64)> = Vec::new();
+    let mut marks: Vec<(u64, u64)> = Vec::new();
     let mut process = site.start(&["run", "life", "--offline", "--format", "json", "--mode", "raw"]);
     let output = loop {
         dice ^= dice << 13;
@@ -221,18 +221,22 @@ fn killed_at_twenty_moments_and_resumed_it_finds_what_an_uninterrupted_scan_find
         }
         // `ip netns exec` has become the scanner itself, so this is the scanner's own process.
         process.child.kill().unwrap();
-        process.finish();
+        let ended = process.finish();
         kills += 1;
-        if let Some(at) = site.checkpoint() {
-            known.push((at, site.clock_ms()));
+        // It may have been done already, and killed on its way out.
+        let listed = site.palisade(&["scans", "show", "latest"]).output().unwrap();
+        if String::from_utf8_lossy(&listed.stdout).contains("finished") {
+            let fetched = site.palisade(&["scans", "fetch", "latest", "--format", "json"]).output().unwrap();
+            break if serde_json::from_slice::<serde_json::Value>(&ended.stdout).is_ok() { ended } else { fetched };
         }
+        marks.extend(site.checkpoint().map(|at| (at, site.clock_ms())));
         process = site.start(&["scans", "resume", "latest", "--format", "json", "--mode", "raw"]);
     };
     let capture = site.lab.seal(&capture_file);
     Command::new("kill").args(["-INT", &tcpdump.id().to_string()]).status().unwrap();
     tcpdump.wait().unwrap();
     drop(listeners);
-    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(matches!(output.status.code(), Some(0) | None), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(found(&output.stdout), truth(), "after {kills} kills");
     assert!(kills >= 5, "{kills}");
     let packets = packets(&capture);
@@ -242,16 +246,20 @@ fn killed_at_twenty_moments_and_resumed_it_finds_what_an_uninterrupted_scan_find
     // kill: at 600 packets a second and a checkpoint every 0.4 s, and a moment to write it, below 420 a kill.
     let again = packets.values().map(|n| *n as usize - 1).sum::<usize>();
     assert!(again <= kills * 420, "{again} packets again after {kills} kills");
-    // Pair by pair: what had left, and been answered, before the checkpoint that a kill left behind never left again.
-    // An answer takes well below a millisecond here; 50 are allowed.
-    assert!(known.len() >= 3, "{} of {kills} kills left a checkpoint", known.len());
+    // Pair by pair: what a part of the run sent before its last checkpoint, it or one before it knows, and nobody asks
+    // again. An answer takes well below a millisecond here; 50 are allowed.
+    assert!(marks.len() >= 3, "{} of {kills} kills left a checkpoint", marks.len());
     let asked = asked(&capture);
-    for (checkpoint, killed) in known {
-        let before: BTreeSet<_> = asked.iter().filter(|(at, _)| at + 50 < checkpoint).map(|(_, pair)| *pair).collect();
+    let (mut known, mut part) = (BTreeSet::new(), 0);
+    for (checkpoint, killed) in marks {
+        known
+            .extend(asked.iter().filter(|(at, _)| (part..checkpoint.saturating_sub(50)).contains(at)).map(|(_, p)| *p));
         let after = asked.iter().filter(|(at, _)| *at > killed).map(|(_, pair)| *pair);
-        let twice: Vec<_> = after.filter(|pair| before.contains(pair)).collect();
-        assert!(twice.is_empty(), "asked before the checkpoint and after the kill: {twice:?}");
+        let twice = after.filter(|pair| known.contains(pair)).count();
+        assert_eq!(twice, 0, "asked before a checkpoint and again after the kill");
+        part = killed;
     }
+    assert!(known.len() > 300, "{}", known.len());
 }
 
 #[test]

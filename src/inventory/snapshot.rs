@@ -135,10 +135,11 @@ impl Snapshot {
         let assets = build::order(input.assets, &input.stale, &mut notices);
         let columns = build::columns(&assets, limits, &mut notices)?;
         let stale = build::stale_rows(&assets, &input.load_balancers, &input.stale);
+        let learned_at = input.learned_at;
         let mut parts = Parts {
             stale,
             taken_at: input.taken_at,
-            learned_at: input.learned_at,
+            learned_at: Timestamp::UNIX_EPOCH,
             partitions: input.partitions,
             load_balancers: input.load_balancers,
             ..Parts::default()
@@ -157,7 +158,7 @@ impl Snapshot {
         }
         parts.interfaces = interfaces.bytes;
         if assets.len() >= build::ASSETS_FOR_THREADS {
-            // Giving 65,536 assets back piece by piece takes 20 ms, and nobody has to wait for it.
+            // Giving 65,536 assets back piece by piece takes tens of milliseconds, and nobody has to wait for it.
             drop(std::thread::Builder::new().spawn(move || drop(assets)));
         }
         parts.intern_connectors();
@@ -168,25 +169,19 @@ impl Snapshot {
             bytes: None,
             groups: OnceLock::new(),
         };
+        // The id is that of the content, whenever it was learned.
         snapshot.id = snapshot.content_id();
+        snapshot.parts.learned_at = learned_at;
         Ok((snapshot, notices))
     }
 
-    /// `snap-` and 16 hex digits of a SHA-256 over everything but the time of learning.
+    /// `snap-` and 16 hex digits of a SHA-256 over everything.
     fn content_id(&self) -> Arc<str> {
         let mut hash = Sha256::new();
-        let same_moment = Parts { learned_at: Timestamp::UNIX_EPOCH, ..self.parts.clone() };
-        file::write(&same_moment, |id| self.data(id), &mut |bytes| hash.update(bytes));
+        file::write(&self.parts, |id| self.data(id), &mut |bytes| hash.update(bytes));
         let digest = hash.finalize();
         let hex: String = digest.iter().take(8).map(|b| format!("{b:02x}")).collect();
         format!("snap-{hex}").into()
-    }
-
-    /// The file form.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let mut body = Vec::new();
-        file::write(&self.parts, |id| self.data(id), &mut |bytes| body.extend_from_slice(bytes));
-        file::seal(&self.id, &body)
     }
 
     /// Opens a file's bytes: checks magic, version and checksum, reads the small tables, leaves the columns for later.
@@ -214,7 +209,7 @@ impl Snapshot {
         digest(self) == digest(other)
     }
 
-    fn data(&self, token: TokenId) -> &ColumnData {
+    pub(super) fn data(&self, token: TokenId) -> &ColumnData {
         static EMPTY: OnceLock<ColumnData> = OnceLock::new();
         let Some(slot) = self.columns.get(usize::from(token.0)) else {
             return EMPTY.get_or_init(ColumnData::empty);
@@ -682,7 +677,7 @@ mod tests {
             body[at] = byte;
             body.truncate(body.len() - cut % body.len());
             // Sealed again, so that the checksum does not save the reader from the bytes.
-            if let Ok(opened) = Snapshot::from_bytes(Arc::new(file::seal("snap-0", &body))) {
+            if let Ok(opened) = Snapshot::from_bytes(Arc::new(file::sealed("snap-0", &body))) {
                 for id in catalogue::all_ids() {
                     let column = opened.column(id);
                     for row in 0..opened.len().min(50) {

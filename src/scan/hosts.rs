@@ -35,15 +35,8 @@ pub(super) enum Cut {
 
 impl Cut {
     /// In the order of checkpoints: new ones come last.
-    pub(super) const ALL: [Self; 7] = [
-        Self::TimeLimit,
-        Self::Excluded,
-        Self::Expired,
-        Self::Refused,
-        Self::NoLease,
-        Self::NoRoute,
-        Self::Rerouted,
-    ];
+    pub(super) const ALL: [Self; 7] =
+        [Self::TimeLimit, Self::Excluded, Self::Expired, Self::Refused, Self::NoLease, Self::NoRoute, Self::Rerouted];
 
     /// The words of the report.
     pub(super) const fn describe(self) -> &'static str {
