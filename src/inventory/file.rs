@@ -9,6 +9,7 @@
 //! All numbers are little-endian. Tokens are named, not numbered, so that a file outlives a change of the catalogue.
 
 use std::hash::Hasher;
+use std::io::{self, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ use super::column::{Cells, ColumnData, Dictionary};
 use super::load_balancer::LoadBalancer;
 use super::partition::{Kind, Partition, PartitionId, PartitionState};
 use super::record::{Reader, Writer};
-use super::snapshot::SnapshotError;
+use super::snapshot::{Snapshot, SnapshotError};
 use super::stale::StaleRows;
 
 const MAGIC: &[u8] = b"PALSNAP1";
@@ -160,21 +161,57 @@ fn checksum(body: &[u8]) -> u64 {
     hash.finish()
 }
 
-/// A header, and the body that `write` hands out.
-pub(super) fn sealed(id: &str, write: impl FnOnce(&mut dyn FnMut(&[u8]))) -> Vec<u8> {
+/// Writes header and body, piece by piece: the checksum of the body is put in its place at the end.
+pub(super) fn seal<'a, W: Write + Seek>(
+    id: &str,
+    parts: &Parts,
+    column: impl Fn(TokenId) -> &'a ColumnData,
+    to: &mut W,
+) -> io::Result<()> {
+    let mut head = Writer::default();
+    head.bytes.extend_from_slice(MAGIC);
+    head.u32(VERSION);
+    head.text(Some(id));
+    let place = head.bytes.len() as u64;
+    head.u64(0);
+    to.write_all(&head.bytes)?;
+    let mut sum = SipHasher13::new();
+    let mut written = Ok(());
+    write(parts, (parts.taken_at, parts.learned_at), column, &mut |bytes| {
+        sum.write(bytes);
+        if written.is_ok() {
+            written = to.write_all(bytes);
+        }
+    });
+    written?;
+    to.seek(SeekFrom::Start(place))?;
+    to.write_all(&sum.finish().to_le_bytes())
+}
+
+impl Snapshot {
+    /// The file form, written from the start of `to`.
+    pub fn write_to<W: io::Write + io::Seek>(&self, to: &mut W) -> io::Result<()> {
+        seal(&self.id, &self.parts, |id| self.data(id), to)
+    }
+
+    /// The file form.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = io::Cursor::new(Vec::new());
+        // Memory takes whatever is written to it.
+        let _ = self.write_to(&mut bytes);
+        bytes.into_inner()
+    }
+}
+
+/// A body of a test's making behind a header.
+#[cfg(test)]
+pub(super) fn sealed(id: &str, body: &[u8]) -> Vec<u8> {
     let mut out = Writer::default();
     out.bytes.extend_from_slice(MAGIC);
     out.u32(VERSION);
     out.text(Some(id));
-    let place = out.bytes.len();
-    out.u64(0);
-    let body = out.bytes.len();
-    write(&mut |bytes| out.bytes.extend_from_slice(bytes));
-    // The checksum is known once the body is there.
-    let sum = checksum(out.bytes.get(body..).unwrap_or(&[])).to_le_bytes();
-    if let Some(slot) = out.bytes.get_mut(place..body) {
-        slot.copy_from_slice(&sum);
-    }
+    out.u64(checksum(body));
+    out.bytes.extend_from_slice(body);
     out.bytes
 }
 

@@ -135,10 +135,11 @@ impl Snapshot {
         let assets = build::order(input.assets, &input.stale, &mut notices);
         let columns = build::columns(&assets, limits, &mut notices)?;
         let stale = build::stale_rows(&assets, &input.load_balancers, &input.stale);
+        let learned_at = input.learned_at;
         let mut parts = Parts {
             stale,
             taken_at: input.taken_at,
-            learned_at: input.learned_at,
+            learned_at: Timestamp::UNIX_EPOCH,
             partitions: input.partitions,
             load_balancers: input.load_balancers,
             ..Parts::default()
@@ -157,7 +158,7 @@ impl Snapshot {
         }
         parts.interfaces = interfaces.bytes;
         if assets.len() >= build::ASSETS_FOR_THREADS {
-            // Giving 65,536 assets back piece by piece takes 20 ms, and nobody has to wait for it.
+            // Giving 65,536 assets back piece by piece takes tens of milliseconds, and nobody has to wait for it.
             drop(std::thread::Builder::new().spawn(move || drop(assets)));
         }
         parts.intern_connectors();
@@ -168,7 +169,9 @@ impl Snapshot {
             bytes: None,
             groups: OnceLock::new(),
         };
+        // The id is that of the content, whenever it was learned.
         snapshot.id = snapshot.content_id();
+        snapshot.parts.learned_at = learned_at;
         Ok((snapshot, notices))
     }
 
@@ -180,12 +183,6 @@ impl Snapshot {
         let digest = hash.finalize();
         let hex: String = digest.iter().take(8).map(|b| format!("{b:02x}")).collect();
         format!("snap-{hex}").into()
-    }
-
-    /// The file form.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let times = (self.parts.taken_at, self.parts.learned_at);
-        file::sealed(&self.id, |sink| file::write(&self.parts, times, |id| self.data(id), sink))
     }
 
     /// Opens a file's bytes: checks magic, version and checksum, reads the small tables, leaves the columns for later.
@@ -207,7 +204,7 @@ impl Snapshot {
         self.parts.same_tables(&other.parts) && catalogue::all_ids().all(same)
     }
 
-    fn data(&self, token: TokenId) -> &ColumnData {
+    pub(super) fn data(&self, token: TokenId) -> &ColumnData {
         static EMPTY: OnceLock<ColumnData> = OnceLock::new();
         let Some(slot) = self.columns.get(usize::from(token.0)) else {
             return EMPTY.get_or_init(ColumnData::empty);
@@ -676,7 +673,7 @@ mod tests {
             body[at] = byte;
             body.truncate(body.len() - cut % body.len());
             // Sealed again, so that the checksum does not save the reader from the bytes.
-            if let Ok(opened) = Snapshot::from_bytes(Arc::new(file::sealed("snap-0", |sink| sink(&body)))) {
+            if let Ok(opened) = Snapshot::from_bytes(Arc::new(file::sealed("snap-0", &body))) {
                 for id in catalogue::all_ids() {
                     let column = opened.column(id);
                     for row in 0..opened.len().min(50) {

@@ -122,7 +122,7 @@ fn tags(filter: &TagFilter) -> TagsRecord {
     }
 }
 
-/// Hosts from which on their records are formed by two threads: 0.9 us each, most of it in making text.
+/// Hosts from which on their records are formed by two threads; most of the time goes into making text.
 const HOSTS_FOR_TWO: usize = 4_096;
 
 /// What a hook said about assets, by asset.

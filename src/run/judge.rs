@@ -1,7 +1,7 @@
 //! The judging stage: checks, exposure, change, policies and controls over evidence, in that order, and into the
 //! results document.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::base::source::{SourceMap, Span};
 use crate::inventory::asset::Module;
 use crate::inventory::partition::Gap;
 use crate::inventory::snapshot::Snapshot;
-use crate::judge::change::{self, Gone, View};
+use crate::judge::change::{self, Gone, KnownFinding, View};
 use crate::judge::check::{Check, CheckInfo, native};
 use crate::judge::control::{self, ControlInput, ControlResult, RunFacts};
 use crate::judge::engine::{self, JudgeInput, Judged};
@@ -174,8 +174,6 @@ pub struct JudgeRun<'a> {
     pub tags: &'a TagMembership,
     /// What was not read of it.
     pub gaps: &'a [Gap],
-    /// The run's reference.
-    pub reference: &'a str,
     /// Evidence, also of hosts that did not answer.
     pub hosts: &'a [HostEvidence],
     /// Evidence of the last run of this job.
@@ -204,8 +202,24 @@ pub struct JudgedRun {
     now: Timestamp,
 }
 
+/// What the store knows from other runs.
+pub struct Before {
+    /// When each asset was tested last.
+    tested: HashMap<String, Timestamp>,
+    /// The findings of the scan.
+    known: Vec<KnownFinding>,
+}
+
+impl Before {
+    /// Reads it; for a run that is not the newest, what it saw the first time.
+    pub fn read(store: &mut Store, scan: &str, reference: &str) -> Result<Self> {
+        Ok(Self { tested: store.tested(reference)?, known: store.known_findings(scan, reference)? })
+    }
+}
+
 /// Judges a run.
-pub fn judge(run: &JudgeRun<'_>, set: &CheckSet, store: &mut Store, env: &Env) -> Result<JudgedRun> {
+pub fn judge(run: &JudgeRun<'_>, set: &CheckSet, before: Before, env: &Env) -> JudgedRun {
+    let Before { tested: tested_before, known } = before;
     let selection = Selection { checks: &run.profile.checks, consent: &run.profile.consent };
     let (checks, mut left_out) = selection.split(&set.checks);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -227,7 +241,6 @@ pub fn judge(run: &JudgeRun<'_>, set: &CheckSet, store: &mut Store, env: &Env) -
         sources: &run.workspace.sources,
         now: run.now,
     });
-    let tested_before = store.tested(run.reference)?;
     let exposed = estate::findings(&EstateInput {
         hosts: run.hosts,
         policies: &policies,
@@ -243,7 +256,6 @@ pub fn judge(run: &JudgeRun<'_>, set: &CheckSet, store: &mut Store, env: &Env) -
         left_out.extend(selection.refuses(&info).map(|reason| LeftOut { check: info.id, reason }));
     }
     judged.findings.extend(exposed);
-    let known = store.known_findings(run.scan, run.reference)?;
     let mut findings = std::mem::take(&mut judged.findings);
     let view = View::new(&judged, run.hosts, &known);
     let gone = change::compare(&mut findings, known, &view);
@@ -261,7 +273,7 @@ pub fn judge(run: &JudgeRun<'_>, set: &CheckSet, store: &mut Store, env: &Env) -
     };
     let tested = run.hosts.iter().filter(|h| doubt(h).is_none());
     let tested = tested.map(|h| (h.asset.to_string(), run.now)).collect();
-    Ok(JudgedRun { judged, left_out, gone, policies, controls, tested, infos: set.infos(), now: run.now })
+    JudgedRun { judged, left_out, gone, policies, controls, tested, infos: set.infos(), now: run.now }
 }
 
 impl JudgedRun {
@@ -333,6 +345,7 @@ pub fn again(workspace: &Workspace, reference: &str, store: &mut Store, env: &En
     };
     let gaps: Vec<Gap> = results.gaps.iter().map(gap).collect();
     let before = last_evidence(store, &run.scan, &run.reference)?;
+    let earlier = Before::read(store, &run.scan, &run.reference)?;
     let set = CheckSet::load(workspace, env)?;
     set.sound()?;
     let judged = judge(
@@ -345,7 +358,6 @@ pub fn again(workspace: &Workspace, reference: &str, store: &mut Store, env: &En
             snapshot: &snapshot,
             tags: &tags,
             gaps: &gaps,
-            reference: &run.reference,
             hosts: &hosts,
             before: before.as_deref(),
             run: RunFacts {
@@ -356,9 +368,9 @@ pub fn again(workspace: &Workspace, reference: &str, store: &mut Store, env: &En
             now,
         },
         &set,
-        store,
+        earlier,
         env,
-    )?;
+    );
     judged.write_into(&mut results, workspace);
     let newest = store.runs()?.into_iter().find(|r| r.scan == run.scan && r.state != RunState::Running);
     let stored = newest.is_some_and(|r| r.reference == run.reference) && judged.judged.whole;

@@ -34,7 +34,6 @@ use crate::scan::observation::Mode;
 use crate::scan::released::release;
 use crate::scan::{LiveExclusions, ScanError, ScanInput, ScanOutcome, scan_and_study};
 use crate::script::hook::{HookScript, load};
-use crate::service::evidence::HostEvidence;
 use crate::store::run_folder::Request;
 use crate::store::{RunEnd, RunState, Store};
 
@@ -288,17 +287,16 @@ pub fn run(
         let lost: HashSet<IpAddr> = ended.iter().filter_map(|e| of(e.target)).collect();
         talked.hosts.iter_mut().filter(|h| lost.contains(&h.addr)).for_each(|h| h.unattributed = true);
     }
-    let complete: Vec<&HostEvidence> = talked.whole(plan).collect();
-    store.save_evidence(&reference, &complete)?;
-    let mut results = compile::results(&facts, plan, Some(&outcome));
+    let own = talked.hosts.len();
     talked.hosts.extend(earlier);
-    services::fill(&mut results, &talked.hosts);
-    if options.resume.is_some() && !outcome.whole {
-        take_over(&mut results, store.document(&reference)?, &finished, plan);
-    }
-    let before = judge::last_evidence(store, &plan.scan, &reference)?;
-    let judged = judge::judge(
-        &JudgeRun {
+    let document = if options.resume.is_some() && !outcome.whole { store.document(&reference)? } else { None };
+    let last = judge::last_evidence(store, &plan.scan, &reference)?;
+    let before = judge::Before::read(store, &plan.scan, &reference)?;
+    let compiled = || {
+        let mut results = compile::results(&facts, plan, Some(&outcome));
+        services::fill(&mut results, &talked.hosts);
+        take_over(&mut results, document, &finished, plan);
+        let run = JudgeRun {
             workspace: prepared.workspace,
             scan: &plan.scan,
             module: plan.module,
@@ -307,17 +305,26 @@ pub fn run(
             snapshot: &prepared.loaded.snapshot,
             tags: &prepared.loaded.tags,
             gaps: &plan.gaps,
-            reference: &reference,
             hosts: &talked.hosts,
-            before: before.as_deref(),
+            before: last.as_deref(),
             run: run_facts(options, &outcome),
             now: env.clock.now(),
-        },
-        &checks,
-        store,
-        env,
-    )?;
-    judged.write_into(&mut results, prepared.workspace);
+        };
+        let judged = judge::judge(&run, &checks, before, env);
+        judged.write_into(&mut results, prepared.workspace);
+        (results, judged)
+    };
+    let mut save = || store.save_evidence(&reference, &talked.whole(own, plan).collect::<Vec<_>>());
+    let (saved, (results, judged)) = if own >= HOSTS_FOR_A_THREAD {
+        std::thread::scope(|scope| {
+            let saving = scope.spawn(save);
+            let compiled = compiled();
+            (saving.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), compiled)
+        })
+    } else {
+        (save(), compiled())
+    };
+    saved?;
     let (state, why) = match asked {
         _ if !outcome.interrupted => (RunState::Finished, "done"),
         Some(Request::Pause) => (RunState::Paused, "paused by the user"),
@@ -335,11 +342,7 @@ pub fn run(
         let ledger = (!outcome.whole).then_some(ledger);
         let end =
             RunEnd { document: &document, ledger, finished_targets: &done, judged: Some(judged.end(&plan.scan)), why };
-        store.finish_run(&reference, state, at, &end)?;
-        if large {
-            store.fold_log()?;
-        }
-        Ok(())
+        Ok(store.finish_run(&reference, state, at, &end)?)
     };
     if !large {
         keep()?;
@@ -359,7 +362,7 @@ pub fn run(
     Ok(Ran { reference, results, outcome: Some(outcome) })
 }
 
-/// Results of so many hosts are stored by a thread of their own while they are shown; each takes 1.5 us a host.
+/// Evidence of so many hosts is stored by a thread of its own while they are judged, and results while they are shown.
 const HOSTS_FOR_A_THREAD: usize = 2_000;
 
 fn to_json(results: &Results) -> Result<String> {

@@ -23,11 +23,11 @@ pub struct Talked {
 }
 
 impl Talked {
-    /// Hosts all of whose ports were talked to.
-    pub fn whole<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = &'a HostEvidence> {
+    /// Those of the first hosts all of whose ports were talked to.
+    pub fn whole<'a>(&'a self, first: usize, plan: &'a Plan) -> impl Iterator<Item = &'a HostEvidence> {
         let unfinished: BTreeSet<IpAddr> =
             self.unfinished.iter().filter_map(|t| plan.targets.get(*t as usize)).map(|t| t.addr()).collect();
-        self.hosts.iter().filter(move |h| !unfinished.contains(&h.addr))
+        self.hosts.iter().take(first).filter(move |h| !unfinished.contains(&h.addr))
     }
 }
 

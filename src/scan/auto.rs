@@ -176,7 +176,7 @@ impl Auto {
     /// Looks at what has come in, and sets the rate.
     pub(super) fn look(&mut self, now: Duration) {
         let trip = self.shortest.unwrap_or(Duration::from_millis(40));
-        if now.saturating_sub(self.looked) < (trip / 2).clamp(Duration::from_millis(10), Duration::from_millis(100)) {
+        if now.saturating_sub(self.looked) < (trip / 2).clamp(Duration::from_millis(5), Duration::from_millis(100)) {
             return;
         }
         if self.drain.is_some_and(|(until, _)| now >= until) {
@@ -205,7 +205,7 @@ impl Auto {
             return;
         };
         let fast = self.rate < self.ceiling;
-        let step = smooth.mul_f64(1.1).max(Duration::from_millis(if fast { 10 } else { 100 }));
+        let step = smooth.mul_f64(1.1).max(Duration::from_millis(if fast { 5 } else { 100 }));
         if now.saturating_sub(self.grown) >= step {
             self.grown = now;
             self.rate = (self.rate * if fast { 1.5 } else { 1.03 }).min(FASTEST);

@@ -14,6 +14,7 @@ use super::hosts::Cut;
 use super::ledger::Entry;
 use super::link::{Batch, Link};
 use super::outcome::ScanOutcome;
+use super::reroute::{Rerouted, RouteWatch};
 use super::wire::{Unread, read};
 use crate::base::progress::StopWish;
 
@@ -151,7 +152,8 @@ impl<'a, 'b> Sender<'a, 'b> {
         true
     }
 
-    fn late(&mut self, engine: &mut Engine, frame: &[u8]) {
+    /// Takes in a frame that came while something else was waited for.
+    pub(super) fn late(&mut self, engine: &mut Engine, frame: &[u8]) {
         let now = engine.present;
         take(engine, self.outcome, self.input, frame, now);
     }
@@ -263,8 +265,15 @@ fn take(engine: &mut Engine, outcome: &mut ScanOutcome, input: &ScanInput<'_>, f
     }
 }
 
-/// Runs the engine over a link.
-pub(super) fn drive(sender: &mut Sender<'_, '_>, link: &mut dyn Link, engine: &mut Engine, kept: &mut Kept) {
+/// Runs the engine over a link. `routes` watches those of its targets; none where they cannot change.
+pub(super) fn drive(
+    sender: &mut Sender<'_, '_>,
+    link: &mut dyn Link,
+    engine: &mut Engine,
+    kept: &mut Kept,
+    routes: Option<&RouteWatch>,
+) {
+    let mut rerouted = Rerouted::default();
     let (input, before) = (sender.input, sender.outcome.coverage.done);
     let base = engine.base.saturating_sub(input.clock.elapsed());
     let engine_time = || input.clock.elapsed() + base;
@@ -291,6 +300,9 @@ pub(super) fn drive(sender: &mut Sender<'_, '_>, link: &mut dyn Link, engine: &m
         if now.saturating_sub(upkept) >= UPKEEP {
             upkept = now;
             engine.dropped(link.dropped());
+            if let Some(routes) = routes {
+                rerouted.look(routes, link, engine, sender);
+            }
             let facts = format!("{} open, {:.0}/s allowed", engine.open.len(), engine.auto.rate());
             input.progress.update("scan", before + engine.done(), &facts);
             if now.saturating_sub(checkpoint.max(began)) >= CHECKPOINT {
@@ -325,6 +337,7 @@ pub(super) fn drive(sender: &mut Sender<'_, '_>, link: &mut dyn Link, engine: &m
         };
     }
     engine.dropped(link.dropped());
+    rerouted.tell(sender);
     if !checkpoint.is_zero() || input.stop.wish() != StopWish::None {
         sender.keep(engine, kept, engine_time());
     }

@@ -62,6 +62,11 @@ impl Gate {
         self.added.extend(ranges);
     }
 
+    /// A gateway that came while the scan runs: it may be asked for its hardware address.
+    pub(super) fn gateway(&mut self, new: Option<IpAddr>) {
+        self.gateways.extend(new.filter(|g| !self.gateways.contains(g)));
+    }
+
     /// Checks an address before a connection.
     pub(super) fn address(&self, addr: IpAddr, now: Timestamp) -> Result<Pass, Refusal> {
         let addr = addr.to_canonical();

@@ -29,10 +29,14 @@ pub(super) enum Cut {
     Expired,
     Refused,
     NoLease,
+    NoRoute,
+    Rerouted,
 }
 
 impl Cut {
-    pub(super) const ALL: [Self; 5] = [Self::TimeLimit, Self::Excluded, Self::Expired, Self::Refused, Self::NoLease];
+    /// In the order of checkpoints: new ones come last.
+    pub(super) const ALL: [Self; 7] =
+        [Self::TimeLimit, Self::Excluded, Self::Expired, Self::Refused, Self::NoLease, Self::NoRoute, Self::Rerouted];
 
     /// The words of the report.
     pub(super) const fn describe(self) -> &'static str {
@@ -42,6 +46,8 @@ impl Cut {
             Self::Expired => "its warrant has expired",
             Self::Refused => "the gate refused it",
             Self::NoLease => "lease lost",
+            Self::NoRoute => "its route was lost while the scan ran",
+            Self::Rerouted => "its route changed while the scan ran",
         }
     }
 }

@@ -26,6 +26,7 @@ mod rates;
 mod raw;
 pub mod recall;
 pub mod released;
+mod reroute;
 mod shape;
 #[cfg(test)]
 mod simulation;

@@ -22,12 +22,14 @@ const LONGEST_SLEEP: Duration = Duration::from_millis(50);
 /// Who is asked for: our address towards it, and the target it is, where it is no gateway.
 pub(super) type Wanted = BTreeMap<IpAddr, (IpAddr, Option<u32>)>;
 
-/// Asks for the hardware address of each, three times at most; those without an answer are missing.
+/// Asks for the hardware address of each, three times at most; those without an answer are missing. Whatever else comes
+/// in meanwhile goes to `others`.
 pub(super) fn neighbours(
     mut wanted: Wanted,
     own: Hardware,
     link: &mut dyn Link,
     sender: &mut Sender<'_, '_>,
+    others: &mut dyn FnMut(&mut Sender<'_, '_>, &[u8]),
 ) -> HashMap<IpAddr, Hardware> {
     let mut found = HashMap::new();
     let clock = sender.input.clock;
@@ -46,12 +48,13 @@ pub(super) fn neighbours(
                 return found;
             }
             if asked.len() > BATCH {
-                collect(link, PAUSE, &mut wanted, &mut found);
+                collect(link, PAUSE, &mut wanted, &mut found, &mut |frame| others(sender, frame));
             }
         }
         let until = clock.elapsed() + WAIT;
         while !wanted.is_empty() && clock.elapsed() < until {
-            if !collect(link, LONGEST_SLEEP.min(until.saturating_sub(clock.elapsed())), &mut wanted, &mut found) {
+            let pause = LONGEST_SLEEP.min(until.saturating_sub(clock.elapsed()));
+            if !collect(link, pause, &mut wanted, &mut found, &mut |frame| others(sender, frame)) {
                 return found;
             }
         }
@@ -62,12 +65,20 @@ pub(super) fn neighbours(
     found
 }
 
-fn collect(link: &mut dyn Link, wait: Duration, wanted: &mut Wanted, found: &mut HashMap<IpAddr, Hardware>) -> bool {
+fn collect(
+    link: &mut dyn Link,
+    wait: Duration,
+    wanted: &mut Wanted,
+    found: &mut HashMap<IpAddr, Hardware>,
+    others: &mut dyn FnMut(&[u8]),
+) -> bool {
     let taken = link.receive(wait, &mut |frame| {
         if let Ok(Reply::Neighbour { addr, hardware }) = read(frame)
             && wanted.remove(&addr).is_some()
         {
             found.insert(addr, hardware);
+        } else {
+            others(frame);
         }
     });
     taken.is_ok()

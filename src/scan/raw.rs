@@ -18,6 +18,7 @@ use super::observation::{HostObservation, NotScanned};
 use super::outcome::ScanOutcome;
 use super::preflight::Chosen;
 use super::recall::{Recall, Tally};
+use super::reroute::RouteWatch;
 use super::study::{Leftover, Study};
 use super::wire::Hardware;
 use super::{ScanInput, reason};
@@ -47,7 +48,7 @@ pub(super) fn scan(input: &ScanInput<'_>, chosen: &Chosen, outcome: &mut ScanOut
         }
         match open(interface, chosen.ports, outcome) {
             Ok((own, mut link)) => {
-                let work = Work { input, own, targets: &targets, ports: chosen.ports };
+                let work = Work { input, own, targets: &targets, ports: chosen.ports, watch: true };
                 let left = work.scan(link.as_mut(), outcome, &mut tally, (&mut kept, earlier.pop_front()));
                 match &mut study {
                     Some(study) => study.add(link, left),
@@ -132,6 +133,8 @@ pub(super) struct Work<'a, 'b> {
     pub(super) own: Hardware,
     pub(super) targets: &'a [(u32, Route)],
     pub(super) ports: Ports,
+    /// Whether the kernel's routes are watched for changes.
+    pub(super) watch: bool,
 }
 
 impl Work<'_, '_> {
@@ -167,13 +170,27 @@ impl Work<'_, '_> {
         {
             sender.outcome.notes.push("the targets of an interface have changed; they are scanned anew".into());
         }
-        drive(&mut sender, link, &mut engine, kept);
+        let interface = self.targets.first().map_or(0, |(_, route)| route.interface);
+        let watch = RouteWatch::new(self.own, interface);
+        std::thread::scope(|scope| {
+            if self.watch {
+                scope.spawn(|| watch.run(self.routes(), input.clock));
+            }
+            drive(&mut sender, link, &mut engine, kept, self.watch.then_some(&watch));
+            watch.end();
+        });
         if self.input.keep.is_some() {
             kept.engines.push(engine.save(engine.base));
         }
         let gate = sender.gate;
         self.collect(&mut engine, outcome, measured);
         leftover(engine, gate)
+    }
+
+    /// The routes by destination.
+    fn routes(&self) -> impl Iterator<Item = (IpAddr, Route)> {
+        let all = self.targets.iter();
+        all.filter_map(|(t, route)| Some((self.input.plan.targets.get(*t as usize)?.addr(), *route)))
     }
 
     /// The targets whose next hop has a known hardware address, and our addresses.
@@ -185,7 +202,7 @@ impl Work<'_, '_> {
             let warrant = route.gateway.is_none().then_some(*i);
             wanted.insert(route.next_hop(target.addr()), (route.source, warrant));
         }
-        let hardware = neighbours(wanted, self.own, link, sender);
+        let hardware = neighbours(wanted, self.own, link, sender, &mut |_, _| {});
         let mut sources: Vec<(IpAddr, Hardware)> = Vec::new();
         let mut aims = Vec::new();
         for (i, route) in self.targets {

@@ -115,7 +115,8 @@ impl World {
         let mut outcome = ScanOutcome::new(&input, Mode::Raw);
         let route = Route { interface: 1, source: SOURCE, gateway: Some(GATEWAY), local: false };
         let targets: Vec<(u32, Route)> = (0..self.plan.targets.len() as u32).map(|t| (t, route)).collect();
-        let work = Work { input: &input, own: [2, 0, 0, 0, 0, 1], targets: &targets, ports: Ports(61_000) };
+        let work =
+            Work { input: &input, own: [2, 0, 0, 0, 0, 1], targets: &targets, ports: Ports(61_000), watch: false };
         let mut measured = Measured::default();
         let (mut kept, mut earlier): (Kept, _) = resume(&input, &mut outcome);
         work.scan(&mut link, &mut outcome, &mut measured, (&mut kept, earlier.pop_front()));

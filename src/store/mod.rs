@@ -42,8 +42,8 @@ const MIGRATIONS: &[&str] = &[
 /// Pages of the write-ahead log before a commit folds it into the database; closing does so anyway, and may do it while
 /// results are printed.
 const LOG_PAGES: &str = "16384";
-/// A write-ahead log up to this size may be left beside the database: reading it again costs the next command little.
-const SHORT_LOG_BYTES: u64 = 1 << 20;
+/// A write-ahead log up to this size may be left beside the database: the next command that closes it folds it in.
+const SHORT_LOG_BYTES: u64 = 64 << 20;
 /// How long one process waits for another's transaction.
 const BUSY: Duration = Duration::from_secs(10);
 /// Rows written by one statement: one row a statement takes ten times as long. SQLite takes 32,766 values.
@@ -217,6 +217,8 @@ impl Store {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal)
             .pragma("wal_autocheckpoint", LOG_PAGES)
+            // What a statement of many rows needs to undo itself is not worth a file.
+            .pragma("temp_store", "MEMORY")
             .foreign_keys(true)
             .busy_timeout(BUSY);
         let new = fresh::make(&database).map_err(failed(&database))?;
@@ -254,12 +256,21 @@ impl Store {
 
     /// From here on each change is on the disk before it counts.
     fn safe_from_here(&mut self) -> Result<(), StoreError> {
+        self.pragma("PRAGMA synchronous = FULL")
+    }
+
+    /// Waits until what was written beside the changes is on the disk too: a new database, a snapshot's file.
+    fn settle(&mut self) -> Result<(), StoreError> {
         match self.syncing.take().map(JoinHandle::join) {
             None | Some(Ok(Ok(()))) => {}
             Some(Ok(Err(source))) => return Err(StoreError::Folder { path: self.database.clone(), source }),
             Some(Err(panic)) => std::panic::resume_unwind(panic),
         }
-        self.pragma("PRAGMA synchronous = FULL")
+        match self.ahead.take().map(|(_, thread)| thread.join()) {
+            None => Ok(()),
+            Some(Ok(written)) => written,
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
+        }
     }
 
     /// Version and migrations are one transaction, so that two processes that make a store do not both make its tables.
@@ -314,8 +325,8 @@ impl Store {
         self.folder.join("snapshots").join(format!("{id}.pal-snap"))
     }
 
-    /// Begins to write a snapshot's file while the caller goes on; [`Self::save_snapshot`] waits for it and says what
-    /// became of it. Forming and syncing 65,536 assets takes 75 ms, as long as planning over them.
+    /// Begins to write a snapshot's file while the caller goes on; [`Self::begin_run`] waits for it and says what became
+    /// of it.
     pub fn save_ahead(&mut self, snapshot: &Arc<Snapshot>) {
         let path = self.snapshot_path(snapshot.id());
         let of = Arc::clone(snapshot);
@@ -324,13 +335,11 @@ impl Store {
         self.ahead = writing.ok().map(|thread| (Arc::clone(snapshot.id()), thread));
     }
 
-    /// Writes a snapshot file and its row. A snapshot that is there already is not written again.
+    /// Writes a snapshot file and its row. A snapshot that is there already, or is being written, is not written again.
     pub fn save_snapshot(&mut self, snapshot: &Snapshot, connectors: &str) -> Result<(), StoreError> {
         let path = self.snapshot_path(snapshot.id());
-        match self.ahead.take().filter(|(id, _)| id == snapshot.id()).map(|(_, thread)| thread.join()) {
-            Some(Ok(written)) => written?,
-            Some(Err(panic)) => std::panic::resume_unwind(panic),
-            None => write_snapshot(&path, snapshot)?,
+        if self.ahead.as_ref().is_none_or(|(id, _)| id != snapshot.id()) {
+            write_snapshot(&path, snapshot)?;
         }
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         let failed = self.failed();
@@ -412,6 +421,7 @@ impl Store {
                 Ok(reference)
             })
             .map_err(failed)
+            .and_then(|reference| self.settle().map(|()| reference))
     }
 
     /// Changes a run's state and writes its history. Refused where the life of a scan has no such step, also when
@@ -432,7 +442,8 @@ impl Store {
             transaction.commit().await?;
             Ok(true)
         });
-        moved.map_err(failed)?.then_some(()).ok_or_else(|| self.moved_on(reference, to))
+        moved.map_err(failed)?.then_some(()).ok_or_else(|| self.moved_on(reference, to))?;
+        self.settle()
     }
 
     fn moved_on(&mut self, reference: &str, to: RunState) -> StoreError {
@@ -487,13 +498,9 @@ impl Store {
         ended.then_some(()).ok_or_else(|| self.moved_on(reference, to))
     }
 
-    /// Folds the write-ahead log into the database now, as closing would.
-    pub fn fold_log(&mut self) -> Result<(), StoreError> {
-        self.pragma("PRAGMA wal_checkpoint(PASSIVE)")
-    }
-
-    /// Ends a process's work with the store. A short write-ahead log stays beside the database: it is on the disk, and
-    /// whoever opens the store next reads it. Folding it in takes two syncs, which one port scanned has no time for.
+    /// Ends a process's work with the store. A write-ahead log that is not too long stays beside the database: it is on
+    /// the disk, and whoever opens the store next reads it. Folding it in takes two syncs and writes all of it again,
+    /// which nobody has to wait for at the end of a scan.
     pub fn leave(self) {
         let mut log = self.database.clone().into_os_string();
         log.push("-wal");
@@ -616,7 +623,7 @@ fn write_snapshot(path: &Path, snapshot: &Snapshot) -> Result<(), StoreError> {
     if path.exists() {
         return Ok(());
     }
-    let written = atomic::write(path, &snapshot.to_bytes());
+    let written = atomic::write_by(path, |file| snapshot.write_to(file));
     written.map_err(|source| StoreError::Folder { path: path.to_owned(), source })
 }
 

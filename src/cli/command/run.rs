@@ -112,7 +112,7 @@ pub fn run_scan(session: &Session, scan: Option<&str>, options: &Options) -> Res
         approved: options.plan.as_ref().map(|_| true),
         shard: options.shard,
     };
-    // The process ends after this: giving 65,536 hosts back to the allocator one by one would take 40 ms.
+    // The process ends after this: giving many hosts back to the allocator one by one is for nothing.
     let plan = ManuallyDrop::new(plan);
     let mut show = |results: &Results| {
         if let Some(folder) = &options.out {
