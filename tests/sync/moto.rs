@@ -55,7 +55,8 @@ fn holds_what_boto3_says(folder: &Path, view: &Value) {
     let text = |v: &Value| v.as_str().unwrap().to_owned();
     for asset in view["assets"].as_array().unwrap() {
         let tokens = asset["tokens"].as_object().unwrap().iter();
-        let facts = tokens.map(|(token, values)| (token.clone(), values.as_array().unwrap().iter().map(text).collect()));
+        let facts =
+            tokens.map(|(token, values)| (token.clone(), values.as_array().unwrap().iter().map(text).collect()));
         expected.insert(text(&asset["id"]), facts.collect());
     }
     let tokens: BTreeSet<&str> = expected.values().flat_map(BTreeMap::keys).map(String::as_str).collect();
