@@ -263,7 +263,7 @@ impl<'a> Desk<'a> {
     }
 
     /// Takes an asset in; a second one with the same id is said and left out. The row, where it is new.
-    pub(super) fn add(&mut self, asset: Asset, site: Site<'_>) -> Option<usize> {
+    pub(super) fn add(&mut self, mut asset: Asset, site: Site<'_>) -> Option<usize> {
         if let Some(old) = self.rows.get(&asset.id).and_then(|row| self.assets.get(*row)) {
             let same = *old == asset;
             let severity = if same { Severity::Advice } else { Severity::Warning };
@@ -284,6 +284,8 @@ impl<'a> Desk<'a> {
         }
         let row = self.assets.len();
         self.rows.insert(Arc::clone(&asset.id), row);
+        // Room for values that never came would be a quarter of an inventory's memory.
+        asset.fields.shrink_to_fit();
         self.assets.push(asset);
         Some(row)
     }

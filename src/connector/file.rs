@@ -200,6 +200,10 @@ fn put_addresses(desk: &Desk<'_>, asset: &mut Asset) {
         Provider::Gcp => (t.gcp_private_ip, t.gcp_public_ip, t.gcp_public_ipv6, None),
     };
     let fields = &mut asset.fields;
+    // Exactly what may come: growing by itself, a list doubles.
+    let addresses: usize = asset.interfaces.iter().map(|n| n.addresses.len()).sum();
+    let named = asset.interfaces.iter().flat_map(|n| &n.addresses).filter(|a| a.dns.is_some()).count();
+    fields.reserve_exact(2 * addresses + 2 * named);
     let mut put = |token: Option<TokenId>, element: usize, value: Value| {
         if let (Some(token), Ok(element)) = (token, u16::try_from(element)) {
             fields.push(Field { token, element, value });

@@ -1,6 +1,6 @@
 //! The whole way against a real moto server: the binary's syncs, a refused region, and an address that moves.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::process::Output;
@@ -48,6 +48,39 @@ fn ids(list: &Value, wanted: impl Fn(&Value) -> bool) -> BTreeSet<String> {
     own.map(|v| v["id"].as_str().unwrap().to_owned()).collect()
 }
 
+/// Every field of every asset as boto3 sees it, and as a query shows it.
+fn holds_what_boto3_says(folder: &Path, view: &Value) {
+    type Facts = BTreeMap<String, BTreeSet<String>>;
+    let mut expected: BTreeMap<String, Facts> = BTreeMap::new();
+    let text = |v: &Value| v.as_str().unwrap().to_owned();
+    for asset in view["assets"].as_array().unwrap() {
+        let tokens = asset["tokens"].as_object().unwrap().iter();
+        let facts =
+            tokens.map(|(token, values)| (token.clone(), values.as_array().unwrap().iter().map(text).collect()));
+        expected.insert(text(&asset["id"]), facts.collect());
+    }
+    let tokens: BTreeSet<&str> = expected.values().flat_map(BTreeMap::keys).map(String::as_str).collect();
+    let columns = tokens.iter().copied().collect::<Vec<_>>().join(",");
+    let answer = json(folder, 0, &["query", "provider: AWS", "--columns", &columns]);
+    let mut found: BTreeMap<String, Facts> = BTreeMap::new();
+    for row in answer["matched"].as_array().unwrap() {
+        let values = |token: &&str| -> BTreeSet<String> {
+            match &row[*token] {
+                Value::Null => BTreeSet::new(),
+                Value::Array(many) => many.iter().map(text).collect(),
+                one => [text(one)].into(),
+            }
+        };
+        let facts = tokens.iter().map(|t| ((*t).to_owned(), values(t))).filter(|(_, v)| !v.is_empty());
+        found.insert(text(&row["id"]), facts.collect());
+    }
+    assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
+    for (id, facts) in &expected {
+        assert_eq!(&found[id], facts, "{id}");
+    }
+    assert!(tokens.len() >= 15 && found.len() >= 10, "{tokens:?}");
+}
+
 #[test]
 fn a_region_refused_by_moto_is_a_gap_from_sync_to_plan() {
     let Some(moto) = moto("a_region_refused_by_moto_is_a_gap") else { return };
@@ -77,6 +110,7 @@ fn a_region_refused_by_moto_is_a_gap_from_sync_to_plan() {
     let there = ids(&view["assets"], |_| true);
     assert_eq!(ids(&first["changes"], |c| c["kind"] == "instances"), there, "as boto3 says");
     assert!(first["counts"]["calls"].as_u64().unwrap() >= 10);
+    holds_what_boto3_says(&folder.0, &view);
     let second = sync(0);
     assert_eq!((&second["unchanged"], &second["snapshot"]), (&Value::Bool(true), &first["snapshot"]));
 

@@ -196,9 +196,9 @@ fn an_address_that_moves_is_lost() {
 
 /// The description of an interface of the load balancer `front`, as it is asked for.
 fn front_of(ask: &Ask) -> Option<String> {
-    let values =
+    let mut values =
         ask.body.split('&').filter_map(|p| p.split_once('=')).map(|(_, v)| v.replace("%20", " ").replace("%2F", "/"));
-    values.filter(|v| v.starts_with("ELB app/front/")).next()
+    values.find(|v| v.starts_with("ELB app/front/"))
 }
 
 /// moto makes no interfaces for load balancers: the proxy shows one of `front`.

@@ -141,7 +141,7 @@ fn a_second_page_that_fails_keeps_the_first() {
             "circle",
             || {
                 static PAGES: AtomicUsize = AtomicUsize::new(0);
-                let mark = if PAGES.fetch_add(1, Ordering::SeqCst) % 2 == 0 { "a" } else { "b" };
+                let mark = if PAGES.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) { "a" } else { "b" };
                 let page = "<DescribeInstancesResponse><reservationSet/><nextToken>MARK</nextToken></DescribeInstancesResponse>";
                 Act::Reply(200, page.replace("MARK", mark))
             },
