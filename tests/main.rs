@@ -20,6 +20,7 @@ mod judge;
 mod lab;
 mod lab_life;
 mod plan;
+mod policy_test;
 mod query;
 mod repl;
 mod report;

@@ -8,6 +8,7 @@ pub mod env;
 pub mod error;
 pub mod evidence;
 pub mod files;
+mod imagined;
 pub mod inventory;
 pub mod judge;
 mod leases;
