@@ -15,6 +15,7 @@ mod connect;
 mod connector;
 mod format;
 mod golden;
+mod hostile_facts;
 mod ide;
 mod judge;
 mod lab;

@@ -12,6 +12,7 @@ mod imagined;
 pub mod inventory;
 pub mod judge;
 mod leases;
+mod names;
 pub mod pipeline;
 pub mod report;
 pub mod sync;

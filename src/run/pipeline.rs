@@ -11,6 +11,7 @@ use super::evidence;
 use super::inventory::{self, Loaded};
 use super::judge::{self, CheckSet, JudgeRun};
 use super::leases;
+use super::names;
 use super::talk::{self, Talked};
 use super::watch::Watch;
 use super::workspace::Workspace;
@@ -98,13 +99,7 @@ impl<'w> Prepared<'w> {
         let bound = self.hook.as_ref().map(|h| {
             h.bind(Arc::clone(&self.loaded.snapshot), Arc::clone(&self.loaded.tags), self.now, Arc::clone(&env.clock))
         });
-        let resolver = env.resolve_names.then(|| Hickory {
-            servers: self.workspace.program.workspace.resolvers.clone(),
-            in_flight: env.limits.names_in_flight,
-            timeout: env.limits.resolve_timeout,
-            addresses_per_name: env.limits.addresses_per_name,
-            ipv6: self.job.targets.ipv6,
-        });
+        let resolver = env.resolve_names.then(|| self.resolver(env));
         act(&PlanInput {
             program: &self.workspace.program,
             job: self.job,
@@ -118,6 +113,24 @@ impl<'w> Prepared<'w> {
             progress: env.progress.as_ref(),
             stop: &env.stop,
         })
+    }
+
+    fn resolver(&self, env: &Env) -> Hickory {
+        Hickory {
+            servers: self.workspace.program.workspace.resolvers.clone(),
+            in_flight: env.limits.names_in_flight,
+            timeout: env.limits.resolve_timeout,
+            addresses_per_name: env.limits.addresses_per_name,
+            ipv6: self.job.targets.ipv6,
+        }
+    }
+
+    /// Looks up the names that hosts showed, where names may be looked up: the plan did, or the workspace says by whom.
+    fn look_up(&self, plan: &Plan, hosts: &mut [HostEvidence], before: &[HostEvidence], env: &Env) {
+        let asked = !plan.resolutions.is_empty() || !self.workspace.program.workspace.resolvers.is_empty();
+        if env.resolve_names && asked && !hosts.is_empty() {
+            names::stage(hosts, &self.loaded.snapshot, before, &self.resolver(env), env);
+        }
     }
 
     /// Makes the plan.
@@ -265,6 +278,8 @@ pub fn run(
         };
         talked.hosts.iter_mut().filter(|h| lost(h)).for_each(|h| h.unattributed = true);
     }
+    let before = judge::last_evidence(store, &plan.scan, &reference)?;
+    prepared.look_up(plan, &mut talked.hosts, before.as_deref().unwrap_or_default(), env);
     let complete: Vec<HostEvidence> = talked.whole(plan).cloned().collect();
     store.save_evidence(&reference, &complete)?;
     let mut results = compile::results(&facts, plan, Some(&outcome));
@@ -273,7 +288,6 @@ pub fn run(
     if options.resume.is_some() && !outcome.whole {
         take_over(&mut results, store.document(&reference)?, &finished, plan);
     }
-    let before = judge::last_evidence(store, &plan.scan, &reference)?;
     let judged = judge::judge(
         &JudgeRun {
             workspace: prepared.workspace,
