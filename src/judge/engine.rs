@@ -231,6 +231,20 @@ fn run(input: &JudgeInput<'_>, scope: Scope, subject: &Subject<'_>, part: &mut P
     part.outcomes.push(Outcomes { place, of });
 }
 
+/// Characters of evidence that are kept: the smallest extract that convinces is never near this.
+const EVIDENCE_CHARS: usize = 2_048;
+
+/// Evidence as reports can show it: what a peer said may be long, and hold characters that end lines or worse.
+fn bounded(evidence: &str) -> String {
+    let tame = |c: char| if c.is_control() && !matches!(c, '\n' | '\t') { ' ' } else { c };
+    let mut kept: String = evidence.chars().take(EVIDENCE_CHARS).map(tame).collect();
+    let more = evidence.chars().count().saturating_sub(EVIDENCE_CHARS);
+    if more > 0 {
+        kept.push_str(&format!(" … and {more} more characters"));
+    }
+    kept
+}
+
 /// A finding of a hit; none where its host is not known or not ours for sure.
 fn finding(check: &CheckInfo, subject: &Subject<'_>, hit: Hit) -> Option<Finding> {
     let host = match (&subject.host, &hit.asset) {
@@ -254,7 +268,7 @@ fn finding(check: &CheckInfo, subject: &Subject<'_>, hit: Hit) -> Option<Finding
         port,
         service: subject.service.and_then(name),
         key: hit.key,
-        evidence: hit.evidence,
+        evidence: bounded(&hit.evidence),
         contradicted: None,
         state: State::New,
         seen: (at, at),

@@ -69,6 +69,17 @@ pub const ROWS: &[Row] = &[
         ..BASE
     },
     Row {
+        id: "EX-11",
+        title: "A name shown by an asset leads outside the inventory",
+        severity: 2,
+        kind: Kind::Potential,
+        threat: "A machine behind a name of ours is in no connector: nobody scans it, and perhaps nobody knows it.",
+        impact: "What it shows is not watched; the name may also belong to a provider's edge.",
+        solution: "Connect the account it lies in, or take the name out of certificates and zones.",
+        control: "Only names none of whose public addresses is the inventory's; names without an answer are not reported.",
+        ..BASE
+    },
+    Row {
         id: "EX-12",
         title: "Public asset not tested for a month",
         severity: 2,
@@ -158,6 +169,9 @@ pub fn findings(input: &EstateInput<'_>) -> Vec<Finding> {
     }
     if any(&["EX-08"]) {
         maker.families();
+    }
+    if any(&["EX-11"]) {
+        maker.elsewhere();
     }
     if any(&["EX-15"]) {
         maker.new_ports();
@@ -289,6 +303,20 @@ impl Maker<'_> {
                         let at = At { asset: &host.asset, host: Some(host), port: Some((port, protocol)) };
                         self.add("EX-08", &at, "", None, format!("open at {}, not open on IPv4", host.addr));
                     }
+                }
+            }
+        }
+    }
+
+    /// EX-11: once a name, at the first host that shows it.
+    fn elsewhere(&mut self) {
+        let mut seen: BTreeSet<&str> = BTreeSet::new();
+        for host in self.input.hosts.iter().filter(|h| !h.unattributed) {
+            for line in host.facts.list("dns.elsewhere").unwrap_or_default() {
+                let Some((name, addr)) = line.split_once(' ') else { continue };
+                if seen.insert(name) {
+                    let at = At { asset: &host.asset, host: Some(host), port: None };
+                    self.add("EX-11", &at, name, None, format!("{name} leads to {addr}, which no asset here has"));
                 }
             }
         }

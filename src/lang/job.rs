@@ -4,7 +4,6 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use jiff::civil::{DateTime, Time, Weekday};
 
 use crate::base::addr_set::AddrRange;
@@ -17,6 +16,8 @@ use crate::lang::keep::Keep;
 use crate::lang::organization::Organization;
 use crate::lang::policy::Policy;
 use crate::lang::query::predicate::Predicate;
+
+pub use crate::lang::unit_test::{Expectation, ImaginedAnswers, PolicyWord, UnitTest};
 
 /// All `*.pal` files of a workspace as one program.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -644,46 +645,6 @@ pub struct ReportTemplate {
     pub kinds: Vec<String>,
     /// Default output format.
     pub format: String,
-    /// The block.
-    pub span: Span,
-}
-
-/// One expectation of a `test` block.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Expectation {
-    /// `tag "x" matches ["a"]`: exactly these assets.
-    TagMatches {
-        /// Tag name.
-        tag: Spanned<String>,
-        /// Asset ids or names.
-        assets: Vec<Spanned<String>>,
-        /// The statement.
-        span: Span,
-    },
-    /// `scan "x" counts { identified = 23 … }`.
-    ScanCounts {
-        /// Scan name.
-        scan: Spanned<String>,
-        /// Count names (`identified qualified submitted targets not_targetable merged`) and values.
-        counts: Vec<(Spanned<String>, u64)>,
-        /// The statement.
-        span: Span,
-    },
-}
-
-/// `test "x" { … }`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct UnitTest {
-    /// Its name.
-    pub name: Spanned<String>,
-    /// Recorded inventory, relative to the file that names it.
-    pub inventory: Spanned<String>,
-    /// Folder of that file relative to the workspace.
-    pub base: String,
-    /// The moment it plays at.
-    pub now: Option<Timestamp>,
-    /// Expectations.
-    pub expectations: Vec<Expectation>,
     /// The block.
     pub span: Span,
 }

@@ -10,3 +10,4 @@ pub mod organization;
 pub mod policy;
 pub mod query;
 pub mod syntax;
+pub mod unit_test;

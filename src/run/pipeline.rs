@@ -14,13 +14,14 @@ use super::host_facts::Beside;
 use super::inventory::{self, Loaded};
 use super::judge::{self, CheckSet, JudgeRun};
 use super::leases;
+use super::names;
 use super::talk::Talked;
 use super::watch::Watch;
 use super::workspace::Workspace;
 use crate::base::diagnostic::Diagnostic;
 use crate::base::source::{FileId, SourceMap};
 use crate::judge::control::RunFacts;
-use crate::lang::job::Job;
+use crate::lang::job::{Checks, Job};
 use crate::plan::hook::AssetHook;
 use crate::plan::plan::{Launch, Plan};
 use crate::plan::planner::{self, PlanInput};
@@ -34,6 +35,7 @@ use crate::scan::observation::Mode;
 use crate::scan::released::release;
 use crate::scan::{LiveExclusions, ScanError, ScanInput, ScanOutcome, scan_and_study};
 use crate::script::hook::{HookScript, load};
+use crate::service::evidence::HostEvidence;
 use crate::store::run_folder::Request;
 use crate::store::{RunEnd, RunState, Store};
 
@@ -126,6 +128,15 @@ impl<'w> Prepared<'w> {
             progress: env.progress.as_ref(),
             stop: &env.stop,
         })
+    }
+
+    /// Looks up the names that hosts showed, where names may be looked up: the plan did, or the workspace says by whom.
+    fn look_up(&self, plan: &Plan, hosts: &mut [HostEvidence], before: &[HostEvidence], env: &Env) {
+        let asked = !plan.resolutions.is_empty() || !self.workspace.program.workspace.resolvers.is_empty();
+        let judged = !matches!(&plan.profile.checks, Checks::Some(none) if none.is_empty());
+        if let Some(resolver) = self.resolver(env).filter(|_| asked && judged && !hosts.is_empty()) {
+            names::stage(hosts, &self.loaded.snapshot, before, &resolver, env);
+        }
     }
 
     /// Makes the plan.
@@ -287,10 +298,11 @@ pub fn run(
         let lost: HashSet<IpAddr> = ended.iter().filter_map(|e| of(e.target)).collect();
         talked.hosts.iter_mut().filter(|h| lost.contains(&h.addr)).for_each(|h| h.unattributed = true);
     }
+    let last = judge::last_evidence(store, &plan.scan, &reference)?;
+    prepared.look_up(plan, &mut talked.hosts, last.as_deref().unwrap_or_default(), env);
     let own = talked.hosts.len();
     talked.hosts.extend(earlier);
     let document = if options.resume.is_some() && !outcome.whole { store.document(&reference)? } else { None };
-    let last = judge::last_evidence(store, &plan.scan, &reference)?;
     let before = judge::Before::read(store, &plan.scan, &reference)?;
     let compiled = || {
         let mut results = compile::results(&facts, plan, Some(&outcome));

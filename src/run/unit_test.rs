@@ -1,14 +1,15 @@
-//! `test` blocks: tags and scans of the workspace over a recorded inventory at a given moment. language.md 1.
+//! `test` blocks: tags, scans and policies of the workspace over a recorded inventory at a given moment. language.md 1.
 
 use jiff::Timestamp;
 
 use super::env::Env;
 use super::error::{Result, RunError};
+use super::imagined;
 use super::inventory::{self, Loaded};
 use super::pipeline::{self, Prepared};
 use super::workspace::Workspace;
 use crate::base::source::{Location, Span, Spanned};
-use crate::lang::job::{Connector, Expectation, UnitTest};
+use crate::lang::job::{Connector, Expectation, ImaginedAnswers, PolicyWord, UnitTest};
 use crate::plan::plan::Plan;
 
 /// Assets named in one failure.
@@ -78,17 +79,58 @@ impl Bench<'_> {
         let (span, result) = match expectation {
             Expectation::TagMatches { tag, assets, span } => (*span, self.tag(tag, assets, *span)),
             Expectation::ScanCounts { scan, counts, span } => (*span, self.scan(scan, counts)),
+            Expectation::PolicySays { policy, asset, says, answers, span } => {
+                (*span, self.policy(policy, asset, *says, answers, *span))
+            }
         };
         result.unwrap_or_else(|error| self.fail(span, error.to_string()))
     }
 
-    fn tag(&self, tag: &Spanned<String>, wanted: &[Spanned<String>], span: Span) -> Result<Vec<Failure>> {
-        // Recorded answers stand in for the workspace's only connector, so that tags by connector name work.
+    /// Recorded answers stand in for the workspace's only connector, so that tags by connector name work.
+    fn load_any(&self) -> Result<Loaded> {
         let connector = match self.workspace.program.connectors.as_slice() {
             [only] => Some(only),
             _ => None,
         };
-        let loaded = self.load(connector)?;
+        self.load(connector)
+    }
+
+    fn policy(
+        &self,
+        policy: &Spanned<String>,
+        asset: &Spanned<String>,
+        says: PolicyWord,
+        answers: &ImaginedAnswers,
+        span: Span,
+    ) -> Result<Vec<Failure>> {
+        let loaded = self.load_any()?;
+        let row = match crate::plan::why::find(&loaded.snapshot, &asset.value) {
+            Ok(row) => row,
+            Err(error) => return Ok(self.fail(asset.span, error.to_string())),
+        };
+        let Some(found) = self.workspace.program.policies.iter().find(|p| p.name.value == policy.value) else {
+            return Ok(self.fail(policy.span, format!("there is no policy `{}`", policy.value)));
+        };
+        let told = imagined::says(self.workspace, found, &loaded, row, answers, self.now);
+        let mut failures = Vec::new();
+        if told.word != says {
+            let (is, wanted) = (imagined::word(told.word), imagined::word(says));
+            let why = told.reasons.iter().take(NAMED).cloned().collect::<Vec<_>>().join("; ");
+            let why = if why.is_empty() { why } else { format!(": {why}") };
+            let message = format!("policy \"{}\" {is} \"{}\", expected {wanted}{why}", policy.value, asset.value);
+            failures.extend(self.fail(span, message));
+        }
+        if let Some(words) = &answers.says
+            && !told.reasons.iter().any(|r| r.contains(&words.value))
+        {
+            let message = format!("no violation says \"{}\": {}", words.value, told.reasons.join("; "));
+            failures.extend(self.fail(words.span, message));
+        }
+        Ok(failures)
+    }
+
+    fn tag(&self, tag: &Spanned<String>, wanted: &[Spanned<String>], span: Span) -> Result<Vec<Failure>> {
+        let loaded = self.load_any()?;
         let Some(members) = loaded.tags.of(&tag.value) else {
             return Ok(self.fail(tag.span, format!("there is no tag `{}`", tag.value)));
         };

@@ -15,6 +15,9 @@ use crate::service::evidence::{Fact, Facts, HostEvidence, ServiceEvidence};
 /// Longest pattern of `glob` and `matching`.
 const MAX_PATTERN_BYTES: usize = 1_000;
 
+/// Bytes of one text that a script is given.
+const TEXT_BYTES: usize = 4 << 10;
+
 /// Thrown where the answer waits for something that was not learned.
 #[derive(Debug, Clone)]
 pub(super) enum NotTested {
@@ -63,6 +66,7 @@ impl ServiceValue {
 #[derive(Clone)]
 pub(super) struct EvidenceValue {
     facts: Facts,
+    untested: Arc<[(String, String)]>,
     host: Option<Arc<HostFacts>>,
     now: Timestamp,
 }
@@ -83,7 +87,8 @@ impl EvidenceValue {
             name: host.name.clone(),
             address: host.addr,
         };
-        Self { facts, host: Some(Arc::new(host)), now }
+        let untested = service.map(|s| s.untested.as_slice().into()).unwrap_or_default();
+        Self { facts, untested, host: Some(Arc::new(host)), now }
     }
 
     fn get(&mut self, path: &str) -> Dynamic {
@@ -104,9 +109,9 @@ fn dynamic(fact: &Fact) -> Dynamic {
     match fact {
         Fact::Bool(v) => (*v).into(),
         Fact::Int(v) => (*v).into(),
-        Fact::Text(v) => v.as_str().into(),
+        Fact::Text(v) => cut(v, TEXT_BYTES).into(),
         Fact::Date(v) => Dynamic::from(When(*v)),
-        Fact::List(v) => v.iter().map(|s| s.as_str().into()).collect::<Array>().into(),
+        Fact::List(v) => v.iter().map(|s| cut(s, TEXT_BYTES).into()).collect::<Array>().into(),
     }
 }
 
@@ -137,7 +142,14 @@ fn bounded(pattern: &str) -> Result<(), Box<EvalAltResult>> {
 }
 
 fn joined(list: Array) -> String {
-    list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    let mut all = list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    all.truncate(cut(&all, 4 * TEXT_BYTES).len());
+    all
+}
+
+/// The beginning of a text: what a peer said must not bring a script to its limits.
+fn cut(text: &str, most: usize) -> &str {
+    text.get(..text.floor_char_boundary(most)).unwrap_or(text)
 }
 
 /// What check scripts have beyond the language.
@@ -155,6 +167,10 @@ pub(super) fn register(engine: &mut Engine) {
     engine.register_fn("get", EvidenceValue::get);
     engine.register_fn("has", |e: &mut EvidenceValue, path: &str| e.facts.get(path).is_some());
     engine.register_fn("any_under", |e: &mut EvidenceValue, prefix: &str| e.facts.any_under(prefix));
+    engine.register_fn("untested", |e: &mut EvidenceValue, prefix: &str| {
+        let why = e.untested.iter().find(|(what, _)| what.starts_with(prefix));
+        why.map_or(Dynamic::UNIT, |(what, why)| format!("{what}: {why}").into())
+    });
     engine.register_get("now", |e: &mut EvidenceValue| When(e.now));
     engine.register_get("asset", |e: &mut EvidenceValue| optional(e.host.as_ref().map(|h| &*h.asset)));
     engine.register_get("name", |e: &mut EvidenceValue| optional(e.host.as_ref().and_then(|h| h.name.as_deref())));
@@ -163,7 +179,7 @@ pub(super) fn register(engine: &mut Engine) {
     });
     engine.register_get("host", |e: &mut EvidenceValue| {
         let facts = e.host.as_ref().map(|h| h.facts.clone()).unwrap_or_default();
-        EvidenceValue { facts, host: e.host.clone(), now: e.now }
+        EvidenceValue { facts, untested: Arc::default(), host: e.host.clone(), now: e.now }
     });
     moments(engine);
     engine.register_fn("contains_any", contains_any);

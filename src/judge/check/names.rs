@@ -1,6 +1,6 @@
 //! Name servers.
 
-use super::{Answer, Kind, Row, Subject, Verdict};
+use super::{Answer, Hit, Kind, Row, Scope, Subject, Verdict};
 use crate::lang::job::Protocol;
 
 pub(super) const CHECKS: &[Row] = &[
@@ -55,6 +55,33 @@ pub(super) const CHECKS: &[Row] = &[
         judge: dns_version,
         ..Row::BASE
     },
+    Row {
+        id: "DNS-06",
+        title: "A name leads to an address that is no longer ours",
+        severity: 4,
+        kind: Kind::Confirmed,
+        scope: Scope::Host,
+        references: &["NIST SP 800-53 CM-8"],
+        threat: "The address was an asset's that is gone or has given it back; the provider gives it to the next customer, \
+            who then answers under the name.",
+        impact: "Whoever gets the address can show pages, take log-ins and obtain certificates in the name's place.",
+        solution: "Delete or correct the record before an address is given back; use names that follow the resource.",
+        control: "The address must have been an asset's in this inventory or in the last run; addresses that an asset has \
+            now, and those that were never ours, are not reported.",
+        judge: given_back,
+        ..Row::BASE
+    },
+    Row {
+        id: "DNS-07",
+        title: "No CAA record for a name with a public certificate",
+        scope: Scope::Host,
+        references: &["RFC 8659"],
+        threat: "Every public authority may issue certificates for the name, also those that nobody here has heard of.",
+        impact: "None by itself; a mistake of any one authority is enough for a wrong certificate.",
+        solution: "Publish CAA records that name the authorities in use, at the domain's top.",
+        judge: any_authority,
+        ..Row::BASE
+    },
 ];
 
 /// Bytes of answer for one byte of question from which on it is worth somebody's while.
@@ -87,4 +114,28 @@ fn dns_version(subject: &Subject<'_>) -> Answer {
     subject.speaks(&["dns"])?;
     let version = subject.text("dns.version")?;
     Ok(Verdict::when(!version.is_empty(), || format!("version.bind is {version}")))
+}
+
+/// One hit a name: `name address asset`.
+fn given_back(subject: &Subject<'_>) -> Answer {
+    let host = subject.on_host()?;
+    if host.facts.get("dns.gone").is_none() {
+        return Err(if host.name.is_none() { Verdict::NotApplicable } else { subject.not_learned("dns.gone") });
+    }
+    let hits = subject.list("dns.gone")?.iter().filter_map(|line| {
+        let mut words = line.splitn(3, ' ');
+        let (name, addr, asset) = (words.next()?, words.next()?, words.next()?);
+        let evidence = format!("{name} leads to {addr}, which was an address of {asset}");
+        Some(Hit { evidence, key: format!("{name} {addr}"), ..Hit::default() })
+    });
+    Ok(Verdict::hits(hits.collect()))
+}
+
+fn any_authority(subject: &Subject<'_>) -> Answer {
+    let host = subject.on_host()?;
+    let public = host.services.iter().any(|s| s.facts.bool("tls.certificate.trusted") == Some(true));
+    if !public {
+        return Err(Verdict::NotApplicable);
+    }
+    Ok(Verdict::listed("names without CAA", subject.list("dns.caa_missing")?))
 }

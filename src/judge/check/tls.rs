@@ -153,10 +153,21 @@ fn answers_anything(subject: &Subject<'_>) -> Result<(), Verdict> {
     }
 }
 
+/// A version whose hellos were not answered is not one that was refused.
+fn asked(subject: &Subject<'_>, version: &str) -> Result<(), Verdict> {
+    let what = format!("tls.suites.{version}");
+    let untested = subject.on_service()?.untested.iter().any(|(about, _)| *about == what);
+    if untested { Err(subject.not_learned(&what)) } else { Ok(()) }
+}
+
 fn old_versions(subject: &Subject<'_>) -> Answer {
     subject.speaks_tls()?;
     let old = among(subject.list("tls.versions")?, &["TLS 1.0", "TLS 1.1"]);
     answers_anything(subject)?;
+    if old.is_empty() {
+        asked(subject, "TLS 1.0")?;
+        asked(subject, "TLS 1.1")?;
+    }
     Ok(Verdict::listed("versions accepted", &old))
 }
 
@@ -173,6 +184,9 @@ fn version(subject: &Subject<'_>, version: &str) -> Answer {
     subject.speaks_tls()?;
     let accepted = among(subject.list("tls.versions")?, &[version]);
     answers_anything(subject)?;
+    if accepted.is_empty() {
+        asked(subject, version)?;
+    }
     Ok(Verdict::listed("version accepted", &accepted))
 }
 

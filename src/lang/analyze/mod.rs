@@ -13,6 +13,7 @@ mod schedule;
 pub mod schema;
 mod tag;
 mod test;
+mod test_policy;
 mod workspace;
 
 use std::collections::BTreeMap;

@@ -331,8 +331,8 @@ pub const BLOCKS: &[BlockSchema] = &[
             key("now", "the moment it plays at: 2026-01-01"),
         ],
         blocks: &[],
-        statements: &["tag", "scan"],
-        doc: "a unit test of tags and scans",
+        statements: &["tag", "scan", "policy"],
+        doc: "a unit test of tags, scans and policies",
     },
 ];
 
@@ -422,6 +422,22 @@ pub const STATEMENTS: &[StatementSchema] = &[
             key("targets", "addresses and names to scan"),
             key("not_targetable", "submitted assets without a public address or name"),
             key("merged", "targets that are the same address as another"),
+        ],
+    },
+    StatementSchema {
+        block: "test",
+        verb: "policy",
+        doc: "what the policy says of an asset that answers so: policy \"edge\" fails \"vm-1\" { open = [22, 443] }",
+        words: &["passes", "fails", "waived", "unknown", "ignores"],
+        refers: "policy",
+        keys: &[
+            must("open", "TCP ports that answer; all others were asked and are closed: [443, 8000-8100]"),
+            key("udp", "UDP ports that answer: [53]; without it no UDP port was asked"),
+            key("tls", "lowest version that open ports accept: \"1.2\", or none").words(&["none"]),
+            key("certificate_days", "days their certificates are still valid: 90"),
+            key("redirects_to", "where plain HTTP leads: https, or none").words(&["https", "none"]),
+            key("severity", "severity of the worst finding, 1 to 5; without it nothing was found"),
+            key("says", "words that one of the violations says: \"remote administration\""),
         ],
     },
 ];

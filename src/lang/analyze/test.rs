@@ -25,6 +25,7 @@ pub(super) fn lower(block: &Block, context: &mut Context<'_>) -> Option<UnitTest
         .filter_map(|s| match s.keyword.value.as_str() {
             "tag" => tag_matches(s, context),
             "scan" => scan_counts(s, context),
+            "policy" => super::test_policy::lower(s, context),
             _ => None,
         })
         .collect();

@@ -1,6 +1,7 @@
 //! Names to addresses: many at once, every answer recorded with its server and its time. A few names go through
 //! hickory's resolver, many through datagrams of our own.
 
+mod authority;
 mod bulk;
 mod message;
 mod reverse;
@@ -18,6 +19,7 @@ use hickory_resolver::proto::op::{Query, ResponseCode};
 use hickory_resolver::proto::rr::{Name, RecordType};
 use hickory_resolver::{Hosts, TokioResolver, system_conf};
 
+pub use self::authority::Authorities;
 use self::bulk::Bulk;
 pub use self::reverse::Pointer;
 use crate::base::progress::{Progress, Stop, StopWish};
