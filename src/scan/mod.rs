@@ -26,7 +26,6 @@ mod rates;
 mod raw;
 pub mod recall;
 pub mod released;
-mod shape;
 #[cfg(test)]
 mod simulation;
 pub mod study;
@@ -36,6 +35,7 @@ mod window;
 mod wire;
 #[cfg(test)]
 mod wire_built;
+mod wire_shape;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
