@@ -61,7 +61,7 @@ fn sample() -> Value {
             "ports": [{"port": 22, "protocol": "tcp", "state": "open", "reason": "syn-ack", "service": null, "product": null, "version": null,
                 "rtt_ms": 1.25, "ttl": 64}],
             "counts": {"closed": 9, "open": 1}, "findings": [finding("IG-12", "SSH Banner", "information", 1)],
-            "security_risk": 0.0, "clause": null, "annotations": {"owner": "ops"},
+            "security_risk": 0.0, "clause": null, "annotations": {"owner": "ops"}, "every_port": null,
             "first": "2018-04-30T22:35:13Z", "last": "2018-04-30T22:35:14Z"
         , "unattributed_since": null}],
         "not_scanned": [{"target": "i-2 192.0.2.2", "name": "b.example", "reason": "not alive"}],

@@ -100,6 +100,10 @@ const RATES: [u64; 5] = [1, 10, 100, 250, 1_000];
 /// Ticks that must have passed for the rate to be known, where the clock was watched for less than two seconds.
 const TICKS: u64 = 50;
 
+/// No clock ticks faster (RFC 7323 5.4 has one tick a millisecond at most), and no answer is noticed later.
+const FASTEST_TICKS_PER_MS: u64 = 10;
+const LATE_MS: u64 = 1_000;
+
 /// Reads a clock from pairs of milliseconds and timestamp values: at least three over at least a second (two for slow
 /// clocks), all on one line. Many stacks begin each connection at an offset of its own; those are not on one line. An
 /// offset for each peer cannot be told from here.
@@ -108,6 +112,14 @@ pub fn uptime(pairs: &[(u64, u32)]) -> Result<Uptime, &'static str> {
         return Err("its SYN-ACKs carry no timestamps");
     };
     let millis = last.0.saturating_sub(first.0);
+    let hidden = "each connection begins its timestamps at a random offset, which hides the clock";
+    let jumps = |(a, b): (&(u64, u32), &(u64, u32))| {
+        let moved = u64::from(b.1.wrapping_sub(a.1).cast_signed().unsigned_abs());
+        moved > (b.0.abs_diff(a.0) + LATE_MS) * FASTEST_TICKS_PER_MS
+    };
+    if pairs.len() >= 3 && pairs.iter().zip(pairs.iter().skip(1)).any(jumps) {
+        return Err(hidden);
+    }
     if pairs.len() < 3 || millis < 1_000 {
         return Err("fewer than three timestamps over one second");
     }
@@ -116,17 +128,18 @@ pub fn uptime(pairs: &[(u64, u32)]) -> Result<Uptime, &'static str> {
         return Err("too few ticks of a slow clock were seen");
     }
     let measured = ticks(last) as f64 * 1_000.0 / millis as f64;
-    let rate = RATES.into_iter().find(|r| (measured / *r as f64 - 1.0).abs() < 0.1);
-    let rate = rate.ok_or("the timestamps follow no usual clock")?;
-    let off = |at: &(u64, u32)| {
-        let wanted = (at.0.saturating_sub(first.0)) as f64 * rate as f64 / 1_000.0;
-        (ticks(at) as f64 - wanted).abs()
+    let on_line = |rate: f64| {
+        // A tenth of a second, or two ticks of a slow clock.
+        let most = (rate / 10.0).max(2.0);
+        let wanted = |at: &(u64, u32)| at.0.saturating_sub(first.0) as f64 * rate / 1_000.0;
+        pairs.iter().all(|at| (ticks(at) as f64 - wanted(at)).abs() <= most)
     };
-    // A tenth of a second, or two ticks of a slow clock.
-    let most = (rate as f64 / 10.0).max(2.0);
-    if pairs.iter().any(|p| off(p) > most) {
-        return Err("the timestamps are not of one clock; the offset is random");
-    }
+    let usual = RATES.into_iter().find(|r| (measured / *r as f64 - 1.0).abs() < 0.1);
+    let rate = match usual.filter(|rate| on_line(*rate as f64)) {
+        Some(rate) => rate,
+        None if usual.is_none() && on_line(measured) => return Err("the timestamps follow no usual clock"),
+        None => return Err(hidden),
+    };
     Ok(Uptime { rate, seconds: u64::from(last.1) / rate, round: WORD / rate })
 }
 

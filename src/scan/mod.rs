@@ -27,7 +27,6 @@ mod raw;
 pub mod recall;
 pub mod released;
 mod reroute;
-mod shape;
 #[cfg(test)]
 mod simulation;
 pub mod study;
@@ -37,6 +36,7 @@ mod window;
 mod wire;
 #[cfg(test)]
 mod wire_built;
+mod wire_shape;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

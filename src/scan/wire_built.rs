@@ -217,7 +217,7 @@ proptest! {
         };
         prop_assert_eq!((segment.get_checksum(), segment.get_flags()), (sum, TcpFlags::SYN));
         prop_assert_eq!((segment.get_destination(), segment.get_sequence()), (port, sequence));
-        let shape = super::shape::shape(&frame).unwrap();
+        let shape = super::wire_shape::shape(&frame).unwrap();
         prop_assert_eq!((shape.options.as_str(), shape.mss), ("mss,sackOK,ts,nop,wscale 7", Some(1_460)));
     }
 }

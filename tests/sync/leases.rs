@@ -59,6 +59,10 @@ fn a_lease_holds_until_its_end_and_is_lost_for_good() {
     let told = |at: Timestamp| leases.ended(at).iter().map(|e| e.reason.clone()).collect::<Vec<_>>();
     assert_eq!(told(clock.now()), ["lease not confirmed: the provider does not answer"]);
 
+    let confirmed = leases.confirmation(one.into()).unwrap();
+    assert!(confirmed.starts_with(&format!("{} eni-i-0 of i-0", clock.now())), "{confirmed}");
+    assert_eq!((leases.confirmation(three.into()), leases.confirmation(stranger)), (None, None));
+
     // Half way, two moves to another machine, and one cannot be asked about.
     clock.advance(5 * MINUTE);
     place.cloud.cloud().mute.insert(one.into());

@@ -26,8 +26,8 @@ use super::link::Link;
 use super::observation::Mode;
 use super::outcome::ScanOutcome;
 use super::quick::ByAddress;
-use super::shape::Shape;
 use super::wire::Hardware;
+use super::wire_shape::Shape;
 use super::{Counters, ScanInput};
 
 /// Packets a second at most, all hosts together: what the path was found to carry, and never more than this.

@@ -6,13 +6,16 @@ use super::{Sample, Traits};
 use crate::plan::cost::{STUDY_PINGS, STUDY_SYNS};
 use crate::scan::answer::Cookies;
 use crate::scan::hosts::Aim;
-use crate::scan::shape::{Shape, shape};
 use crate::scan::wire::Reply;
+use crate::scan::wire_shape::{Shape, shape};
 
 /// SYNs in a row.
 pub(super) const QUICK: u8 = 6;
 /// A clock that was watched for so long is known.
 const WATCHED_MS: u32 = 1_050;
+/// A clock moves no more than so many ticks a millisecond, and an answer is noticed no later than this. RFC 7323 5.4.
+const TICKS_PER_MS: u32 = 10;
+const LATE_MS: u32 = 1_000;
 /// Tries of echo requests are numbered from here on: an answer to a ping of the scan is none to them.
 const FIRST_TRY: u8 = 64;
 
@@ -72,13 +75,25 @@ impl Subject {
         self.samples.iter().flatten().count() as u8
     }
 
-    /// True where its clock has still to be watched: it has one, or nothing is known.
-    fn has_clock(&self) -> bool {
-        let mut with = self.samples.iter().flatten().filter(|s| s.timestamp.is_some()).map(|s| s.at_ms);
-        match (with.next(), with.next_back()) {
-            (Some(first), Some(last)) => last.saturating_sub(first) < WATCHED_MS,
-            (Some(_), None) => true,
-            (None, _) => self.seen() == 0,
+    /// The first and the last moment, in milliseconds, at which it showed a clock; none where it has none, or begins each
+    /// connection at an offset of its own.
+    fn clock(&self) -> Option<(u32, u32)> {
+        let seen = || self.samples.iter().flatten().filter_map(|s| Some((s.at_ms, s.timestamp?)));
+        let jumps = |((at, a), (then, b)): ((u32, u32), (u32, u32))| {
+            let most = then.abs_diff(at).saturating_add(LATE_MS).saturating_mul(TICKS_PER_MS);
+            b.wrapping_sub(a).cast_signed().unsigned_abs() > most
+        };
+        if seen().zip(seen().skip(1)).any(jumps) {
+            return None;
+        }
+        Some((seen().next()?.0, seen().next_back()?.0))
+    }
+
+    /// True where its clock has still to be watched: it shows one, or nothing is known.
+    fn is_watched(&self) -> bool {
+        match self.clock() {
+            Some((first, last)) => last.saturating_sub(first) < WATCHED_MS,
+            None => self.seen() == 0,
         }
     }
 
@@ -180,8 +195,8 @@ impl Step {
             && match self {
                 Self::Quick => open,
                 Self::Missing => open && subject.seen() < QUICK,
-                Self::Slow => open && subject.has_clock(),
-                Self::Slower => open && talking && subject.samples.iter().flatten().any(|s| s.timestamp.is_some()),
+                Self::Slow => open && subject.is_watched(),
+                Self::Slower => open && talking && subject.clock().is_some(),
                 Self::End => false,
                 Self::Ping => subject.pings == 0 || (subject.pings < STUDY_PINGS && subject.unanswered()),
             }

@@ -12,6 +12,7 @@ use crate::base::addr_set::AddrSet;
 use crate::base::clock::{Clock, ManualClock};
 use crate::base::limits::Limits;
 use crate::base::progress::{Silent, Stop};
+use crate::base::quantity::Rate;
 use crate::lang::job::Profile;
 use crate::plan::cost::{STUDY_PINGS, STUDY_SYNS};
 use crate::plan::plan::ProbeSet;
@@ -30,16 +31,18 @@ struct Seen {
     studied: Studied,
     /// Frames by destination and protocol.
     sent: HashMap<(IpAddr, u8), usize>,
+    /// Moments of the frames to the first host.
+    first: Vec<Duration>,
     took: Duration,
 }
 
 /// Five hosts with port 80 open; the first two answer echo requests.
-fn look(faults: Faults, exclusions: &LiveExclusions) -> Seen {
+fn look(faults: Faults, exclusions: &LiveExclusions, per_host: Option<Rate>) -> Seen {
     let clock = Arc::new(ManualClock::at(Timestamp::from_second(1_000).unwrap()));
     let machine = |n: u8| Machine { open: [80].into(), echo: n < 2, ..Machine::default() };
     let machines = (0..5).map(|n| (host(n), machine(n))).collect();
     let mut link = MemoryLink::new(clock.clone(), machines, faults, 11);
-    let profile = Profile { rate: None, per_host: None, per_network: None, ..Profile::initial_options() };
+    let profile = Profile { rate: None, per_host, per_network: None, ..Profile::initial_options() };
     let addrs: Vec<IpAddr> = (0..5).map(host).collect();
     let probes = ProbeSet { tcp: [80].into_iter().collect(), udp: Default::default() };
     let plan = sample::plan(&addrs, probes, profile, AddrSet::default(), Timestamp::from_second(86_400).unwrap());
@@ -77,18 +80,22 @@ fn look(faults: Faults, exclusions: &LiveExclusions) -> Seen {
     };
     part.run_over(&mut link, &input, &terms, &mut outcome);
     let mut sent: HashMap<(IpAddr, u8), usize> = HashMap::new();
-    for (_, frame) in &link.sent {
+    let mut first = Vec::new();
+    for (at, frame) in &link.sent {
         let addr: [u8; 4] = frame[30..34].try_into().unwrap();
+        if IpAddr::from(addr) == host(0) {
+            first.push(*at);
+        }
         *sent.entry((addr.into(), frame[23])).or_default() += 1;
     }
     let traits = part.subjects.into_iter().map(|s| (s.aim.target, s.traits())).collect();
     let studied = Studied { traits, ledger: outcome.ledger, ..Studied::default() };
-    Seen { studied, sent, took: clock.elapsed() }
+    Seen { studied, sent, first, took: clock.elapsed() }
 }
 
 #[test]
 fn hosts_without_a_clock_are_known_at_once() {
-    let seen = look(Faults::default(), &LiveExclusions::default());
+    let seen = look(Faults::default(), &LiveExclusions::default(), None);
     for (n, traits) in &seen.studied.traits {
         assert_eq!(traits.samples.len(), usize::from(QUICK), "host {n}");
         assert_eq!(traits.echo, Some(*n < 2));
@@ -105,7 +112,7 @@ fn hosts_without_a_clock_are_known_at_once() {
 fn on_a_bad_path_no_host_is_asked_more_than_the_plan_says() {
     let delay = Duration::from_millis(30);
     let faults = Faults { loss: 0.2, delay, repeated: 0.1, forged: 0.5, jitter: delay, ..Faults::default() };
-    let seen = look(faults, &LiveExclusions::default());
+    let seen = look(faults, &LiveExclusions::default(), None);
     assert!(seen.sent.iter().all(|((_, protocol), n)| {
         *n <= if *protocol == 6 { usize::from(STUDY_SYNS) } else { 2 * usize::from(STUDY_PINGS) }
     }));
@@ -118,8 +125,21 @@ fn on_a_bad_path_no_host_is_asked_more_than_the_plan_says() {
 fn excluded_hosts_are_left_alone_and_say_nothing() {
     let exclusions = LiveExclusions::default();
     exclusions.add("198.18.0.1".parse().unwrap());
-    let seen = look(Faults::default(), &exclusions);
+    let seen = look(Faults::default(), &exclusions, None);
     assert!(!seen.sent.keys().any(|(addr, _)| *addr == host(1)));
     assert_eq!(seen.studied.traits[&1], Traits::default());
     assert_eq!(seen.studied.traits[&0].echo, Some(true));
+}
+
+#[test]
+fn rates_hold_and_no_host_waits_for_another() {
+    let slow = Some(Rate { per_second: 2 });
+    let seen = look(Faults::default(), &LiveExclusions::default(), slow);
+    assert_eq!(seen.studied.traits.values().map(|t| t.samples.len()).max(), Some(usize::from(QUICK)));
+    for (i, from) in seen.first.iter().enumerate() {
+        let within = seen.first.iter().skip(i).take_while(|at| **at < *from + Duration::from_secs(1));
+        assert!(within.count() <= 2);
+    }
+    // Eight to ten packets a host at two a second: all five hosts at the same time.
+    assert!(seen.took < Duration::from_secs(8), "{:?}", seen.took);
 }

@@ -23,6 +23,8 @@ const QUICK_GAP: Duration = Duration::from_millis(20);
 /// When a host with a clock is asked again; the last time only while others are still talked to.
 const SLOW: [Duration; 2] = [Duration::from_millis(550), Duration::from_millis(1_100)];
 const SLOWER: Duration = Duration::from_millis(2_100);
+/// Between two of these at least.
+const PAUSE: Duration = Duration::from_millis(500);
 /// Longest sleep, so that the wish to stop is seen.
 const LONGEST_SLEEP: Duration = Duration::from_millis(50);
 /// Between two looks at who is still waited for.
@@ -62,8 +64,10 @@ impl Work<'_, '_, '_> {
         }
         if wanted.handshakes {
             plan.push((settled, Step::Missing));
-            plan.extend(SLOW.map(|at| (at.max(settled), Step::Slow)));
-            plan.push((SLOWER, Step::Slower));
+            let [first, second] = SLOW;
+            let first = first.max(settled);
+            let second = second.max(first + PAUSE);
+            plan.extend([(first, Step::Slow), (second, Step::Slow), (SLOWER.max(second + PAUSE), Step::Slower)]);
         }
         for (at, step) in plan {
             let still = || talking.load(Ordering::Acquire);
