@@ -59,7 +59,7 @@ impl Lab {
     }
 
     /// Runs something inside a namespace. A socket stays in the namespace that its thread was in when it was made.
-    fn inside<T: Send + 'static>(name: &str, act: impl FnOnce() -> T + Send + 'static) -> T {
+    pub fn inside<T: Send + 'static>(name: &str, act: impl FnOnce() -> T + Send + 'static) -> T {
         let namespace = fs::File::open(format!("/run/netns/{name}")).unwrap();
         std::thread::spawn(move || {
             #[expect(unsafe_code, reason = "the standard library cannot enter a network namespace")]

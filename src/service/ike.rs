@@ -76,12 +76,7 @@ fn header(bytes: &[u8]) -> Option<Header> {
         (2, 34..=37) => flags & 0x20 != 0,
         _ => false,
     };
-    (known && length == bytes.len() && initiator != 0).then_some(Header {
-        initiator,
-        payload,
-        version,
-        exchange,
-    })
+    (known && length == bytes.len() && initiator != 0).then_some(Header { initiator, payload, version, exchange })
 }
 
 fn add(talk: &mut Talk<'_>, version: &str, chosen: bool) {

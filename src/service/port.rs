@@ -312,7 +312,12 @@ impl<'a, 'i> Port<'a, 'i> {
     }
 
     /// Reads until something recognises it, the peer falls silent or closes, or the bound is reached.
-    async fn listen(&self, line: &mut Line<'_>, first: Duration, hello: Option<(&'static str, &[u8])>) -> (Vec<u8>, bool) {
+    async fn listen(
+        &self,
+        line: &mut Line<'_>,
+        first: Duration,
+        hello: Option<(&'static str, &[u8])>,
+    ) -> (Vec<u8>, bool) {
         let (hello, sent) = hello.map_or((None, &[][..]), |(name, bytes)| (Some(name), bytes));
         let mut heard = Vec::new();
         let mut wait = first;

@@ -1,5 +1,6 @@
 //! STUN: a binding request. RFC 8489 5 and 14.
 
+use super::banner;
 use super::evidence::Recognised;
 use super::octets::{Octets, text};
 use super::services::{Heard, Likeness, Service, Setup};
@@ -10,7 +11,9 @@ pub const SERVICE: Service = Service {
     name: "stun",
     ports: &[3478, 19302],
     hello,
-    recognise: |heard: &Heard<'_>| -> Likeness { sure(heard.hello == Some("stun") && answer(heard.bytes).is_some() && heard.returns(8..20, 8..20)) },
+    recognise: |heard: &Heard<'_>| -> Likeness {
+        sure(heard.hello == Some("stun") && answer(heard.bytes).is_some() && heard.returns(8..20, 8..20))
+    },
     start: |setup| turns::datagrams("stun", setup, hello(setup), bound),
     ..turns::DATAGRAM
 };
@@ -47,7 +50,8 @@ fn bound(talk: &mut Talk<'_>) -> Turn {
         if kind == 0x8022 {
             let software = text(value);
             talk.learned.set("stun.software", software.as_str());
-            service.product = Some(software);
+            let (product, version) = banner::named(&software);
+            (service.product, service.version) = (Some(product), version);
         }
     }
     talk.learned.service = Some(service);

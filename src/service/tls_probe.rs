@@ -245,6 +245,8 @@ struct Suites {
     accepted: Vec<u16>,
     hellos: usize,
     dh_bits: Option<u32>,
+    /// A certificate has been shown; suites without authentication show none.
+    shown: bool,
 }
 
 impl Suites {
@@ -256,7 +258,7 @@ impl Suites {
                 (first, rest.to_vec())
             }
         };
-        Self { version, now, after, accepted: Vec::new(), hellos: 0, dh_bits: None }
+        Self { version, now, after, accepted: Vec::new(), hellos: 0, dh_bits: None, shown: false }
     }
 
     fn finish(&self, learned: &mut Learned) -> Next {
@@ -295,11 +297,12 @@ impl Suites {
             return self.refused(learned);
         }
         let finite = tls_suites::exchange(hello.suite) == Exchange::FiniteEphemeral;
-        let first = self.accepted.is_empty() && self.version < Version::Tls13;
-        if !hello.done && ((finite && hello.dh_bits.is_none()) || (first && hello.chain.is_empty())) {
+        let wanted = !self.shown && self.version < Version::Tls13;
+        if !hello.done && ((finite && hello.dh_bits.is_none()) || (wanted && hello.chain.is_empty())) {
             return Next::Wait;
         }
-        if first && !hello.chain.is_empty() {
+        if wanted && !hello.chain.is_empty() {
+            self.shown = true;
             certificate::tell(&hello.chain, setup, learned);
         }
         if let Some(bits) = hello.dh_bits {

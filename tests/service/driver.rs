@@ -90,8 +90,10 @@ fn an_answer_in_two_pieces_is_read_whole() {
                     if !request[..n].starts_with(b"GET ") {
                         return;
                     }
-                    let head =
-                        format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+                    let head = format!(
+                        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+                        body.len()
+                    );
                     let _ = stream.write_all(head.as_bytes());
                     // The other side has read the head before the body leaves.
                     std::thread::park_timeout(std::time::Duration::from_millis(40));
