@@ -52,6 +52,7 @@ pub mod rsync;
 pub mod services;
 mod session;
 pub mod sip;
+pub mod small;
 pub mod smb;
 pub mod smtp;
 pub mod snmp;

@@ -24,8 +24,8 @@ use super::conversation::Conversation;
 use super::evidence::Ask;
 use super::{
     ajp, amqp, cassandra, discovery, dns, epmd, ftp, http, http_inner, ike, imap, ipmi, jdwp, kafka, ldap, memcached,
-    mongodb, mqtt, mssql, mysql, nats, netbios, ntp, pop3, postgresql, rdp, redis, rmi, rpc, rsync, sip, smb, smtp,
-    snmp, ssh, stun, telnet, tls, vnc, x11, zookeeper,
+    mongodb, mqtt, mssql, mysql, nats, netbios, ntp, pop3, postgresql, rdp, redis, rmi, rpc, rsync, sip, small, smb,
+    smtp, snmp, ssh, stun, telnet, tls, vnc, x11, zookeeper,
 };
 use crate::lang::job::{Consent, Protocol};
 
@@ -78,6 +78,9 @@ pub const SERVICES: &[&Service] = &[
     &rsync::SERVICE,
     &sip::SERVICE,
     &sip::DATAGRAMS,
+    &small::ECHO,
+    &small::CHARGEN,
+    &small::DAYTIME,
     &smb::SERVICE,
     &smtp::SERVICE,
     &snmp::SERVICE,

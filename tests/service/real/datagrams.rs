@@ -8,6 +8,7 @@ pub(super) const KINDS: &[Kind] = &[
     Kind { name: "BIND", programs: &["named"], start: bind, truth: "bind" },
     Kind { name: "Net-SNMP", programs: &["snmpd"], start: snmpd, truth: "net-snmp" },
     Kind { name: "NTPsec", programs: &["ntpd", "setpriv"], start: ntpsec, truth: "ntpsec" },
+    Kind { name: "rpcbind", programs: &["rpcbind"], start: rpcbind, truth: "rpcbind" },
     Kind { name: "rsync", programs: &["rsync"], start: rsync, truth: "rsync" },
     Kind { name: "coturn", programs: &["turnserver"], start: coturn, truth: "coturn" },
     Kind { name: "Kamailio", programs: &["kamailio"], start: kamailio, truth: "kamailio" },
@@ -66,6 +67,11 @@ fn rsync(site: &Site) -> Vec<Command> {
          list = no\n",
     );
     vec![site.line("rsync --daemon --no-detach --config=@D/rsyncd.conf --address=198.18.91.19 --port=873")]
+}
+
+/// Over TCP it listens everywhere, so it is asked for in datagrams alone.
+fn rpcbind(site: &Site) -> Vec<Command> {
+    vec![site.line("/usr/sbin/rpcbind -f -h 198.18.91.38")]
 }
 
 fn coturn(site: &Site) -> Vec<Command> {

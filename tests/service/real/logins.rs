@@ -12,6 +12,7 @@ pub(super) const KINDS: &[Kind] = &[
     Kind { name: "Dovecot", programs: &["dovecot"], start: dovecot, truth: "dovecot" },
     Kind { name: "TigerVNC", programs: &["Xtigervnc"], start: tigervnc, truth: "tigervnc" },
     Kind { name: "xrdp", programs: &["xrdp"], start: xrdp, truth: "xrdp" },
+    Kind { name: "inetd", programs: &["inetd", "telnetd"], start: inetd, truth: "inetd" },
     Kind { name: "Samba", programs: &["smbd", "nmbd"], start: samba, truth: "samba" },
 ];
 
@@ -93,6 +94,14 @@ fn xrdp(site: &Site) -> Vec<Command> {
          max_bpp=24\n[Logging]\nLogFile=@D/xrdp.out\nLogLevel=WARNING\nEnableSyslog=false\n[Xorg]\nname=Xorg\nlib=libxup.so\n",
     );
     vec![site.line("/usr/sbin/xrdp -n -c @D/xrdp.ini")]
+}
+
+/// Telnet, and small services in datagrams.
+fn inetd(site: &Site) -> Vec<Command> {
+    let inner = |name: &str| format!("198.18.91.47:{name} dgram udp wait root internal\n");
+    let telnet = "198.18.91.47:telnet stream tcp nowait root /usr/sbin/telnetd telnetd\n";
+    site.write("inetd.conf", &[telnet, &inner("echo"), &inner("daytime"), &inner("chargen")].concat());
+    vec![site.line("/usr/sbin/inetd -i @D/inetd.conf")]
 }
 
 fn samba(site: &Site) -> Vec<Command> {
