@@ -10,7 +10,7 @@ use rhai::{Array, Dynamic, Engine, EvalAltResult, ImmutableString, Position};
 use crate::judge::select::glob;
 use crate::judge::version;
 use crate::lang::job::Protocol;
-use crate::service::evidence::{Fact, Facts, HostEvidence, ServiceEvidence};
+use crate::service::evidence::{Fact, Facts, HostEvidence, ServiceEvidence, cut};
 
 /// Longest pattern of `glob` and `matching`.
 const MAX_PATTERN_BYTES: usize = 1_000;
@@ -64,6 +64,8 @@ impl ServiceValue {
 pub(super) struct EvidenceValue {
     facts: Facts,
     host: Option<Arc<HostFacts>>,
+    /// What was not held to its end.
+    untested: Vec<(String, String)>,
     now: Timestamp,
 }
 
@@ -83,11 +85,16 @@ impl EvidenceValue {
             name: host.name.clone(),
             address: host.addr,
         };
-        Self { facts, host: Some(Arc::new(host)), now }
+        let untested = service.map(|s| s.untested.clone()).unwrap_or_default();
+        Self { facts, host: Some(Arc::new(host)), untested, now }
     }
 
     fn get(&mut self, path: &str) -> Dynamic {
         self.facts.get(path).map_or(Dynamic::UNIT, dynamic)
+    }
+
+    fn whole(&mut self, topic: &str) -> Result<(), Box<EvalAltResult>> {
+        cut(&self.untested, topic).map_or(Ok(()), |why| Err(not_tested(NotTested::Because(why))))
     }
 
     fn must(&mut self, path: &str) -> Result<Dynamic, Box<EvalAltResult>> {
@@ -154,6 +161,7 @@ pub(super) fn register(engine: &mut Engine) {
     engine.register_indexer_get(EvidenceValue::must);
     engine.register_fn("get", EvidenceValue::get);
     engine.register_fn("has", |e: &mut EvidenceValue, path: &str| e.facts.get(path).is_some());
+    engine.register_fn("whole", EvidenceValue::whole);
     engine.register_fn("any_under", |e: &mut EvidenceValue, prefix: &str| e.facts.any_under(prefix));
     engine.register_get("now", |e: &mut EvidenceValue| When(e.now));
     engine.register_get("asset", |e: &mut EvidenceValue| optional(e.host.as_ref().map(|h| &*h.asset)));
@@ -163,7 +171,7 @@ pub(super) fn register(engine: &mut Engine) {
     });
     engine.register_get("host", |e: &mut EvidenceValue| {
         let facts = e.host.as_ref().map(|h| h.facts.clone()).unwrap_or_default();
-        EvidenceValue { facts, host: e.host.clone(), now: e.now }
+        EvidenceValue { facts, host: e.host.clone(), untested: Vec::new(), now: e.now }
     });
     moments(engine);
     engine.register_fn("contains_any", contains_any);
