@@ -10,7 +10,7 @@ use rhai::{Array, Dynamic, Engine, EvalAltResult, ImmutableString, Position};
 use crate::judge::select::glob;
 use crate::judge::version;
 use crate::lang::job::Protocol;
-use crate::service::evidence::{Fact, Facts, HostEvidence, ServiceEvidence};
+use crate::service::evidence::{Fact, Facts, HostEvidence, ServiceEvidence, cut as broken_off};
 
 /// Longest pattern of `glob` and `matching`.
 const MAX_PATTERN_BYTES: usize = 1_000;
@@ -66,6 +66,7 @@ impl ServiceValue {
 #[derive(Clone)]
 pub(super) struct EvidenceValue {
     facts: Facts,
+    /// What was not held to its end.
     untested: Arc<[(String, String)]>,
     host: Option<Arc<HostFacts>>,
     now: Timestamp,
@@ -93,6 +94,10 @@ impl EvidenceValue {
 
     fn get(&mut self, path: &str) -> Dynamic {
         self.facts.get(path).map_or(Dynamic::UNIT, dynamic)
+    }
+
+    fn whole(&mut self, topic: &str) -> Result<(), Box<EvalAltResult>> {
+        broken_off(&self.untested, topic).map_or(Ok(()), |why| Err(not_tested(NotTested::Because(why))))
     }
 
     fn must(&mut self, path: &str) -> Result<Dynamic, Box<EvalAltResult>> {
@@ -166,11 +171,8 @@ pub(super) fn register(engine: &mut Engine) {
     engine.register_indexer_get(EvidenceValue::must);
     engine.register_fn("get", EvidenceValue::get);
     engine.register_fn("has", |e: &mut EvidenceValue, path: &str| e.facts.get(path).is_some());
+    engine.register_fn("whole", EvidenceValue::whole);
     engine.register_fn("any_under", |e: &mut EvidenceValue, prefix: &str| e.facts.any_under(prefix));
-    engine.register_fn("untested", |e: &mut EvidenceValue, prefix: &str| {
-        let why = e.untested.iter().find(|(what, _)| what.starts_with(prefix));
-        why.map_or(Dynamic::UNIT, |(what, why)| format!("{what}: {why}").into())
-    });
     engine.register_get("now", |e: &mut EvidenceValue| When(e.now));
     engine.register_get("asset", |e: &mut EvidenceValue| optional(e.host.as_ref().map(|h| &*h.asset)));
     engine.register_get("name", |e: &mut EvidenceValue| optional(e.host.as_ref().and_then(|h| h.name.as_deref())));

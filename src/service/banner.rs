@@ -39,9 +39,38 @@ pub(super) fn product(text: &str) -> Option<(String, Option<String>)> {
     })
 }
 
+/// Product and version of a text in which software names itself: `coturn-4.6.1 'x'`, `Asterisk PBX 18.10.0`,
+/// `kamailio (5.6.3 (x86_64/linux))`, `Server/1.2`. The version begins with the first digit that stands behind a mark;
+/// where there is none, the whole text is the product.
+pub(super) fn named(text: &str) -> (String, Option<String>) {
+    let marks = [' ', '/', '-', '(', '_'];
+    let begins = |at: usize| text.get(..at).is_some_and(|before| before.ends_with(marks) && !before.trim().is_empty());
+    let start = text.char_indices().find(|(at, c)| c.is_ascii_digit() && begins(*at)).map(|(at, _)| at);
+    let (Some(product), Some(rest)) = (start.and_then(|at| text.get(..at)), start.and_then(|at| text.get(at..))) else {
+        return (text.trim().to_owned(), None);
+    };
+    let version: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || "._-+~".contains(*c)).collect();
+    (product.trim_end_matches(marks).to_owned(), Some(version.trim_end_matches(['.', '-']).to_owned()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn software_names_itself() {
+        for (text, product, version) in [
+            ("Coturn-4.6.1 'Gorst'", "Coturn", Some("4.6.1")),
+            ("Asterisk PBX 18.10.0", "Asterisk PBX", Some("18.10.0")),
+            ("kamailio (5.6.3 (x86_64/linux))", "kamailio", Some("5.6.3")),
+            ("FPBX-16", "FPBX", Some("16")),
+            ("3CX Phone System", "3CX Phone System", None),
+            ("a", "a", None),
+            ("", "", None),
+        ] {
+            assert_eq!(named(text), (product.to_owned(), version.map(str::to_owned)), "{text}");
+        }
+    }
 
     #[test]
     fn products_name_themselves() {

@@ -310,6 +310,13 @@ pub struct ServiceEvidence {
     pub span: (Timestamp, Timestamp),
 }
 
+/// Why a list under this topic may be longer than what was learned: a dialogue that fills it was not held to its end.
+pub fn cut(untested: &[(String, String)], topic: &str) -> Option<String> {
+    let ended = |what: &str| what == "conversation" || what.starts_with(topic);
+    let (what, why) = untested.iter().find(|(what, _)| ended(what))?;
+    Some(format!("`{topic}` was not learned in full ({what}: {why})"))
+}
+
 /// Evidence of one target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostEvidence {

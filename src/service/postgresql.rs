@@ -1,6 +1,6 @@
 //! PostgreSQL: whether it begins TLS, and a request of a version that does not exist, which it refuses in its own words.
 //! With consent for logins, whether the user `postgres` is let in without a password; nothing is asked of the database.
-//! PostgreSQL documentation, "Frontend/Backend Protocol", 54.2 and 54.7.
+//! PostgreSQL documentation, "Frontend/Backend Protocol": "Message Flow", "Message Formats".
 
 use super::evidence::Recognised;
 use super::octets::{Octets, text};
@@ -45,7 +45,7 @@ fn message(bytes: &[u8]) -> Option<(u8, &[u8])> {
     Some((kind, octets.take(length)?))
 }
 
-/// A field of an error: severity `S`, SQLSTATE `C`, message `M`. 54.8.
+/// A field of an error: severity `S`, SQLSTATE `C`, message `M`. "Error and Notice Message Fields".
 fn field(body: &[u8], kind: u8) -> Option<String> {
     let mut octets = Octets(body);
     let mut found = None;
@@ -115,7 +115,7 @@ fn startup() -> Vec<u8> {
     [&(body.len() as u32 + 4).to_be_bytes()[..], body].concat()
 }
 
-/// What is asked for before anything is said. 54.2.1.
+/// What is asked for before anything is said. "Start-up".
 fn login(talk: &mut Talk<'_>) -> Turn {
     let Some((kind, body)) = message(talk.bytes) else { return Turn::More };
     match (kind, Octets(body).be32()) {

@@ -1,5 +1,6 @@
 //! SIP: the capabilities of a server. RFC 3261 11, 7.2 and 20.
 
+use super::banner;
 use super::evidence::Recognised;
 use super::octets::text;
 use super::services::{Heard, Likeness, Service, Setup};
@@ -86,7 +87,8 @@ fn capabilities(talk: &mut Talk<'_>) -> Turn {
     }
     if let Some(product) = value("Server").or_else(|| value("User-Agent")) {
         talk.learned.set("sip.banner", product.as_str());
-        service.product = Some(product);
+        let (name, version) = banner::named(&product);
+        (service.product, service.version) = (Some(name), version);
     }
     if let Some(methods) = value("Allow") {
         let methods = methods.split(',').map(|m| m.trim().to_owned()).filter(|m| !m.is_empty());

@@ -47,11 +47,11 @@ fn version2(dialect: u16, setup: &Setup) -> Vec<u8> {
     body.extend([0; 4]);
     body.extend(setup.token_bytes(16));
     let newest = dialect == 0x0311;
-    // Where contexts follow: at byte 112 of the message, one of them.
-    body.extend(if newest { [112, 0, 0, 0, 1, 0, 0, 0] } else { [0; 8] });
+    // Where contexts follow: one, at the first multiple of eight behind the dialect, which is byte 104. Samba takes no other.
+    body.extend(if newest { [104, 0, 0, 0, 1, 0, 0, 0] } else { [0; 8] });
     body.extend(dialect.to_le_bytes());
     if newest {
-        body.extend([0; 10]);
+        body.extend([0; 2]);
         // SHA-512 with a salt, the one context that must be there. 2.2.3.1.1.
         body.extend([1, 0, 38, 0, 0, 0, 0, 0, 1, 0, 32, 0, 1, 0]);
         body.extend(setup.token_bytes(32));

@@ -1,5 +1,6 @@
 //! STUN: a binding request. RFC 8489 5 and 14.
 
+use super::banner;
 use super::evidence::Recognised;
 use super::octets::{Octets, text};
 use super::services::{Heard, Likeness, Service, Setup};
@@ -49,7 +50,8 @@ fn bound(talk: &mut Talk<'_>) -> Turn {
         if kind == 0x8022 {
             let software = text(value);
             talk.learned.set("stun.software", software.as_str());
-            service.product = Some(software);
+            let (product, version) = banner::named(&software);
+            (service.product, service.version) = (Some(product), version);
         }
     }
     talk.learned.service = Some(service);

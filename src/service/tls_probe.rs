@@ -40,8 +40,8 @@ const RENEGOTIATION: u16 = 0x00ff;
 const INAPPROPRIATE_FALLBACK: u8 = 86;
 const NO_APPLICATION_PROTOCOL: u8 = 120;
 const PROTOCOL_VERSION: u8 = 70;
-/// How often a hello whose connection was closed without a word is tried again before that counts as a refusal: busy
-/// servers drop clients.
+/// How often a hello is tried again whose connection was closed without a word, before that counts as a refusal, or that
+/// was not answered at all: busy servers drop clients, or serve one after the other.
 const MOST_RETRIES: u8 = 2;
 
 /// All of them; `lead` brings a connection to the point where TLS begins.
@@ -220,7 +220,7 @@ impl<L: Line> Conversation for Probe<L> {
                 Reply::Partial => Step::Wait,
                 reply => self.next(Some(reply), learned),
             },
-            Event::Closed if self.retries < MOST_RETRIES && self.all_retries < MOST_RETRIES * 3 => {
+            Event::Closed | Event::Silent if self.retries < MOST_RETRIES && self.all_retries < MOST_RETRIES * 3 => {
                 self.retries += 1;
                 self.all_retries += 1;
                 self.again = true;
@@ -245,6 +245,8 @@ struct Suites {
     accepted: Vec<u16>,
     hellos: usize,
     dh_bits: Option<u32>,
+    /// A certificate has been shown; suites without authentication show none.
+    shown: bool,
 }
 
 impl Suites {
@@ -256,7 +258,7 @@ impl Suites {
                 (first, rest.to_vec())
             }
         };
-        Self { version, now, after, accepted: Vec::new(), hellos: 0, dh_bits: None }
+        Self { version, now, after, accepted: Vec::new(), hellos: 0, dh_bits: None, shown: false }
     }
 
     fn finish(&self, learned: &mut Learned) -> Next {
@@ -295,11 +297,12 @@ impl Suites {
             return self.refused(learned);
         }
         let finite = tls_suites::exchange(hello.suite) == Exchange::FiniteEphemeral;
-        let first = self.accepted.is_empty() && self.version < Version::Tls13;
-        if !hello.done && ((finite && hello.dh_bits.is_none()) || (first && hello.chain.is_empty())) {
+        let wanted = !self.shown && self.version < Version::Tls13;
+        if !hello.done && ((finite && hello.dh_bits.is_none()) || (wanted && hello.chain.is_empty())) {
             return Next::Wait;
         }
-        if first && !hello.chain.is_empty() {
+        if wanted && !hello.chain.is_empty() {
+            self.shown = true;
             certificate::tell(&hello.chain, setup, learned);
         }
         if let Some(bits) = hello.dh_bits {

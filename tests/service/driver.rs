@@ -124,7 +124,8 @@ fn mirror(change: fn(&mut Vec<u8>)) -> u16 {
 
 #[test]
 fn our_own_words_are_no_answer() {
-    for change in [|_: &mut Vec<u8>| (), |d: &mut Vec<u8>| d.push(0), |d: &mut Vec<u8>| d.truncate(8)] {
+    assert_eq!(&*one("127.0.0.1", Protocol::Udp, mirror(|_| ())).service.unwrap().name, "echo");
+    for change in [|d: &mut Vec<u8>| d.push(0), |d: &mut Vec<u8>| d.truncate(8)] {
         let port = mirror(change);
         let found = one("127.0.0.1", Protocol::Udp, port);
         assert_eq!(found.service, None, "{:?}", found.facts);

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::{Subject, Verdict};
-use crate::service::evidence::{Fact, Facts, HostEvidence, ServiceEvidence};
+use crate::service::evidence::{Fact, Facts, HostEvidence, ServiceEvidence, cut};
 
 /// A check's answer, or the verdict that ended it early.
 pub type Answer = Result<Verdict, Verdict>;
@@ -106,6 +106,12 @@ impl<'a> Subject<'a> {
             Some((what, why)) => format!("`{path}` was not learned ({what}: {why})"),
             None => format!("`{path}` was not learned"),
         })
+    }
+
+    /// Ends the check where lists under this topic may be longer than what was learned: for checks that found nothing in
+    /// them, so that a dialogue that broke off is no pass.
+    pub fn whole(&self, topic: &str) -> Result<(), Verdict> {
+        cut(&self.on_service()?.untested, topic).map_or(Ok(()), |why| Err(Verdict::NotTested(why)))
     }
 
     fn fact<T>(&self, path: &str, read: impl FnOnce(&'a Fact) -> Option<T>) -> Result<T, Verdict> {

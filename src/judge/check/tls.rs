@@ -153,20 +153,13 @@ fn answers_anything(subject: &Subject<'_>) -> Result<(), Verdict> {
     }
 }
 
-/// A version whose hellos were not answered is not one that was refused.
-fn asked(subject: &Subject<'_>, version: &str) -> Result<(), Verdict> {
-    let what = format!("tls.suites.{version}");
-    let untested = subject.on_service()?.untested.iter().any(|(about, _)| *about == what);
-    if untested { Err(subject.not_learned(&what)) } else { Ok(()) }
-}
-
 fn old_versions(subject: &Subject<'_>) -> Answer {
     subject.speaks_tls()?;
     let old = among(subject.list("tls.versions")?, &["TLS 1.0", "TLS 1.1"]);
     answers_anything(subject)?;
     if old.is_empty() {
-        asked(subject, "TLS 1.0")?;
-        asked(subject, "TLS 1.1")?;
+        subject.whole("tls.suites.TLS 1.0")?;
+        subject.whole("tls.suites.TLS 1.1")?;
     }
     Ok(Verdict::listed("versions accepted", &old))
 }
@@ -185,7 +178,7 @@ fn version(subject: &Subject<'_>, version: &str) -> Answer {
     let accepted = among(subject.list("tls.versions")?, &[version]);
     answers_anything(subject)?;
     if accepted.is_empty() {
-        asked(subject, version)?;
+        subject.whole(&format!("tls.suites.{version}"))?;
     }
     Ok(Verdict::listed("version accepted", &accepted))
 }
@@ -194,9 +187,15 @@ fn small_group(subject: &Subject<'_>) -> Answer {
     subject.speaks_tls()?;
     // A server without such suites has no group to be measured.
     let bits = match subject.int("tls.dh_bits") {
-        Err(Verdict::NotTested(_)) if no_finite_suites(subject) => return Ok(Verdict::Clear),
+        Err(Verdict::NotTested(_)) if no_finite_suites(subject) => {
+            subject.whole("tls.suites")?;
+            return Ok(Verdict::Clear);
+        }
         other => other?,
     };
+    if bits >= 2_048 {
+        subject.whole("tls.suites")?;
+    }
     Ok(Verdict::when(bits < 2_048, || format!("a group of {bits} bits was sent")))
 }
 
