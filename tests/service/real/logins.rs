@@ -12,6 +12,7 @@ pub(super) const KINDS: &[Kind] = &[
     Kind { name: "Dovecot", programs: &["dovecot"], start: dovecot, truth: "dovecot" },
     Kind { name: "TigerVNC", programs: &["Xtigervnc"], start: tigervnc, truth: "tigervnc" },
     Kind { name: "xrdp", programs: &["xrdp"], start: xrdp, truth: "xrdp" },
+    Kind { name: "Xvfb", programs: &["Xvfb"], start: xvfb, truth: "xvfb" },
     Kind { name: "inetd", programs: &["inetd", "telnetd"], start: inetd, truth: "inetd" },
     Kind { name: "Samba", programs: &["smbd", "nmbd"], start: samba, truth: "samba" },
 ];
@@ -94,6 +95,11 @@ fn xrdp(site: &Site) -> Vec<Command> {
          max_bpp=24\n[Logging]\nLogFile=@D/xrdp.out\nLogLevel=WARNING\nEnableSyslog=false\n[Xorg]\nname=Xorg\nlib=libxup.so\n",
     );
     vec![site.line("/usr/sbin/xrdp -n -c @D/xrdp.ini")]
+}
+
+/// An X server that lets in anybody, on every address.
+fn xvfb(site: &Site) -> Vec<Command> {
+    vec![site.apart(49, "Xvfb :93 -listen tcp -nolisten unix -nolisten local -ac -screen 0 64x64x8")]
 }
 
 /// Telnet, and small services in datagrams.
