@@ -78,6 +78,12 @@ impl Site {
         command
     }
 
+    /// A script that runs its arguments with a `/run` of their own, for servers that may be there only once. Mounts inside
+    /// `ip netns exec` are seen by nobody else.
+    fn private_run(&self) {
+        self.write("private-run", "mount -t tmpfs none /run && exec \"$@\"\n");
+    }
+
     /// A host alone in a namespace behind the servers', for a server that listens on every address there is.
     fn apart(&self, number: u8, line: &str) -> Command {
         let (inner, outer) = (format!("{}-{number}", self.lab.targets), &self.lab.targets);
