@@ -102,7 +102,7 @@ fn engine(talk: &mut Talk<'_>) -> Turn {
     Turn::Done
 }
 
-/// Error status and value of the answer with this number. RFC 1901 3, RFC 3416 3.
+/// Error status and value of the answer with this number. RFC 1901, RFC 3416 3.
 fn response(bytes: &[u8], number: [u8; 4]) -> Option<(i64, (u8, &[u8]))> {
     let mut message = Octets(ber::of(&mut Octets(bytes), 0x30)?);
     matches!(ber::of(&mut message, 2)?, [0 | 1]).then_some(())?;

@@ -8,6 +8,7 @@ pub(super) const KINDS: &[Kind] = &[
     Kind { name: "BIND", programs: &["named"], start: bind, truth: "bind" },
     Kind { name: "Net-SNMP", programs: &["snmpd"], start: snmpd, truth: "net-snmp" },
     Kind { name: "NTPsec", programs: &["ntpd", "setpriv"], start: ntpsec, truth: "ntpsec" },
+    Kind { name: "strongSwan", programs: &["charon"], start: strongswan, truth: "strongswan" },
     Kind { name: "rpcbind", programs: &["rpcbind"], start: rpcbind, truth: "rpcbind" },
     Kind { name: "rsync", programs: &["rsync"], start: rsync, truth: "rsync" },
     Kind { name: "coturn", programs: &["turnserver"], start: coturn, truth: "coturn" },
@@ -69,9 +70,23 @@ fn rsync(site: &Site) -> Vec<Command> {
     vec![site.line("rsync --daemon --no-detach --config=@D/rsyncd.conf --address=198.18.91.19 --port=873")]
 }
 
+/// A gateway that knows no peer: it answers proposals, and takes none.
+fn strongswan(site: &Site) -> Vec<Command> {
+    site.write(
+        "strongswan.conf",
+        "charon {\n  load_modular = yes\n  filelog {\n    stderr {\n      default = 1\n    }\n  }\n\
+         \x20 plugins {\n    include /etc/strongswan.d/charon/*.conf\n  }\n}\n",
+    );
+    site.private_run();
+    let mut command = site.apart(36, "sh @D/private-run /usr/lib/ipsec/charon");
+    command.env("STRONGSWAN_CONF", site.folder.0.join("strongswan.conf"));
+    vec![command]
+}
+
 /// Over TCP it listens everywhere, so it is asked for in datagrams alone.
 fn rpcbind(site: &Site) -> Vec<Command> {
-    vec![site.line("/usr/sbin/rpcbind -f -h 198.18.91.38")]
+    site.private_run();
+    vec![site.line("sh @D/private-run /usr/sbin/rpcbind -f -h 198.18.91.38")]
 }
 
 fn coturn(site: &Site) -> Vec<Command> {

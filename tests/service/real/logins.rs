@@ -12,6 +12,7 @@ pub(super) const KINDS: &[Kind] = &[
     Kind { name: "Dovecot", programs: &["dovecot"], start: dovecot, truth: "dovecot" },
     Kind { name: "TigerVNC", programs: &["Xtigervnc"], start: tigervnc, truth: "tigervnc" },
     Kind { name: "xrdp", programs: &["xrdp"], start: xrdp, truth: "xrdp" },
+    Kind { name: "Xvfb", programs: &["Xvfb"], start: xvfb, truth: "xvfb" },
     Kind { name: "inetd", programs: &["inetd", "telnetd"], start: inetd, truth: "inetd" },
     Kind { name: "Samba", programs: &["smbd", "nmbd"], start: samba, truth: "samba" },
 ];
@@ -78,10 +79,13 @@ fn tigervnc(site: &Site) -> Vec<Command> {
     let rest = "-geometry 64x64 -nolisten tcp -ac";
     // Eight bytes, obscured in the way that every VNC password file is.
     std::fs::write(site.folder.0.join("vnc-password"), [0x17, 0x52, 0x6b, 0x06, 0x23, 0x4e, 0x58, 0x07]).unwrap();
+    // Displays are the whole machine's; test runs must not meet there.
+    let first = 1_000 + std::process::id() % 20_000 * 2;
+    let second = first + 1;
     vec![
-        site.line(&format!("Xtigervnc :91 -rfbport 5901 -interface 198.18.91.39 -SecurityTypes None {rest}")),
+        site.line(&format!("Xtigervnc :{first} -rfbport 5901 -interface 198.18.91.39 -SecurityTypes None {rest}")),
         site.line(&format!(
-            "Xtigervnc :92 -rfbport 5900 -interface 198.18.91.40 -SecurityTypes VncAuth -PasswordFile @D/vnc-password {rest}"
+            "Xtigervnc :{second} -rfbport 5900 -interface 198.18.91.40 -SecurityTypes VncAuth -PasswordFile @D/vnc-password {rest}"
         )),
     ]
 }
@@ -94,6 +98,11 @@ fn xrdp(site: &Site) -> Vec<Command> {
          max_bpp=24\n[Logging]\nLogFile=@D/xrdp.out\nLogLevel=WARNING\nEnableSyslog=false\n[Xorg]\nname=Xorg\nlib=libxup.so\n",
     );
     vec![site.line("/usr/sbin/xrdp -n -c @D/xrdp.ini")]
+}
+
+/// An X server that lets in anybody, on every address.
+fn xvfb(site: &Site) -> Vec<Command> {
+    vec![site.apart(49, "Xvfb :93 -nolock -listen tcp -nolisten unix -nolisten local -ac -screen 0 64x64x8")]
 }
 
 /// Telnet, and small services in datagrams.

@@ -10,6 +10,7 @@ mod stores;
 mod truth;
 mod web;
 
+use std::cell::RefCell;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpStream};
@@ -47,6 +48,16 @@ impl Drop for Folder {
 struct Site {
     lab: Lab,
     folder: Folder,
+    /// Namespaces behind it, by the host that is alone in each.
+    apart: RefCell<Vec<(u8, String)>>,
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        for (_, name) in self.apart.borrow().iter() {
+            let _ = Command::new("ip").args(["netns", "del", name]).status();
+        }
+    }
 }
 
 impl Site {
@@ -64,6 +75,37 @@ impl Site {
         let mut words = line.split_whitespace();
         let mut command = self.run(words.next().unwrap());
         command.args(words);
+        command
+    }
+
+    /// A script that runs its arguments with a `/run` of their own, for servers that may be there only once. Mounts inside
+    /// `ip netns exec` are seen by nobody else.
+    fn private_run(&self) {
+        self.write("private-run", "mount -t tmpfs none /run && exec \"$@\"\n");
+    }
+
+    /// A host alone in a namespace behind the servers', for a server that listens on every address there is.
+    fn apart(&self, number: u8, line: &str) -> Command {
+        let (inner, outer) = (format!("{}-{number}", self.lab.targets), &self.lab.targets);
+        self.apart.borrow_mut().push((number, inner.clone()));
+        for step in [
+            format!("netns add {inner}"),
+            format!("-n {outer} link add w{number} type veth peer name a0 netns {inner}"),
+            format!("-n {outer} link set w{number} up"),
+            format!("-n {inner} link set lo up"),
+            format!("-n {inner} link set a0 up"),
+            format!("-n {inner} addr add 198.18.91.{number}/32 dev a0"),
+            format!("-n {inner} route add 192.0.2.1/32 dev a0"),
+            format!("-n {inner} route add 192.0.2.0/24 via 192.0.2.1"),
+            // The more special route of the two: all others of these addresses are the servers' own.
+            format!("-n {outer} route add 198.18.91.{number}/32 dev w{number} table local"),
+            format!("netns exec {outer} sysctl -qw net.ipv4.ip_forward=1"),
+        ] {
+            done(Command::new("ip").args(step.split(' ')));
+        }
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &inner]).args(self.text(line).split_whitespace()).stdin(Stdio::null());
+        command.current_dir(&self.folder.0);
         command
     }
 
@@ -100,7 +142,8 @@ impl Site {
     fn listening(&self, host: &Host) {
         let ports: Vec<(u16, Protocol, SocketAddr)> =
             host.ports.keys().map(|(port, protocol)| (*port, *protocol, SocketAddr::new(host.addr(), *port))).collect();
-        Lab::inside(&self.lab.targets, move || {
+        let apart = self.apart.borrow().iter().find(|(n, _)| *n == host.number).map(|(_, name)| name.clone());
+        Lab::inside(&apart.unwrap_or_else(|| self.lab.targets.clone()), move || {
             let start = Instant::now();
             for (port, protocol, at) in ports {
                 let ready = || match protocol {
@@ -153,7 +196,7 @@ struct Kind {
 const KINDS: &[&[Kind]] = &[logins::KINDS, web::KINDS, stores::KINDS, datagrams::KINDS];
 
 /// Folders of programs that are not on everybody's path.
-const PLACES: &[&str] = &["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+const PLACES: &[&str] = &["/usr/lib/ipsec", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
 fn there(program: &str) -> bool {
     PLACES.iter().any(|d| Path::new(d).join(program).exists())
@@ -270,7 +313,7 @@ fn real_servers_are_told_in_full() {
         println!("skipped: service::real needs root, ip, tcpdump and openssl");
         return;
     };
-    let site = Site { lab, folder: Folder::new() };
+    let site = Site { lab, folder: Folder::new(), apart: RefCell::default() };
     web::certificates(&site);
     let (_servers, hosts) = start(&site);
     site.write("inventory.json", &inventory(&hosts));
