@@ -105,8 +105,10 @@ impl Conversation for Injection {
         match (event, self.stage) {
             (Event::Open, _) => Step::Wait,
             (Event::Data(bytes), _) => self.take(bytes, learned),
-            // Nobody spoke inside: what was sent before is forgotten, as it must be.
-            (Event::Silent, Stage::Inside) => self.tell(false, learned),
+            // Nobody spoke inside: what was sent before is forgotten, as it must be. A server that takes it for a piece of
+            // the handshake, or closes, does not carry it out either.
+            (Event::Silent | Event::Closed | Event::NoTls, Stage::Inside) => self.tell(false, learned),
+            (Event::Closed, Stage::Both) => self.tell(false, learned),
             (Event::Silent | Event::Closed | Event::NoTls, _) => {
                 learned.untested(&self.fact(), "the dialogue ended early");
                 Step::Done

@@ -6,7 +6,7 @@ use super::evidence::Recognised;
 use super::services::{First, Heard, Likeness, Service, Setup};
 use super::tls_hello::{GROUPS, Hello, Version};
 use super::tls_reply::{self, Reply};
-use super::{tls_odd, tls_probe, tls_suites};
+use super::{tls_probe, tls_suites};
 use crate::lang::job::Protocol;
 
 /// The row.
@@ -24,7 +24,6 @@ pub const SERVICE: Service = Service {
     start: |setup| Box::new(Tls { hello: first_hello(setup) }),
     beside: |setup| {
         let mut all = tls_probe::dialogues(setup, None);
-        all.extend(tls_odd::beside(setup));
         all.push(("http.h2".into(), Box::new(super::http2::Http2::default())));
         all
     },

@@ -9,7 +9,7 @@ use super::tls_reply::{self, Reply};
 use super::tls_suites::{self, Exchange};
 use crate::lang::job::Consent;
 
-/// Both, for servers where TLS begins at once.
+/// Both.
 pub(super) fn beside(setup: &Setup) -> Dialogues {
     if !setup.may(Consent::Odd) {
         return Vec::new();

@@ -5,6 +5,7 @@ use super::certificate;
 use super::conversation::{Conversation, Event, Learned, Step};
 use super::services::{Dialogues, Setup, Start};
 use super::tls_hello::{self, GROUPS, Hello, Version};
+use super::tls_odd;
 use super::tls_reply::{self, Reply, ServerHello};
 use super::tls_suites::{self, Exchange};
 
@@ -55,6 +56,7 @@ pub(super) fn dialogues(setup: &Setup, lead: Option<Start>) -> Dialogues {
     all.push(("tls.alpn".into(), Box::new(Probe::new(setup, Protocols::default()))));
     all.push(("tls.fallback_scsv".into(), Box::new(Probe::new(setup, Fallback::default()))));
     all.push(("tls.control".into(), Box::new(Probe::new(setup, Control))));
+    all.extend(tls_odd::beside(setup));
     match lead {
         None => all,
         Some(lead) => all
