@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use super::model::Results;
 use crate::service::evidence::HostEvidence;
 
-/// Fills in the services of the ports.
+/// Fills in the services of the ports. One pass over each side: a run may have as many hosts as there are addresses.
 pub fn fill(results: &mut Results, hosts: &[HostEvidence]) {
-    let known: HashMap<(&str, String), &HostEvidence> =
-        hosts.iter().map(|h| ((&*h.asset, h.addr.to_string()), h)).collect();
+    let talked = hosts.iter().filter(|h| !h.services.is_empty());
+    let seen: HashMap<(String, &str), &HostEvidence> = talked.map(|h| ((h.addr.to_string(), &*h.asset), h)).collect();
     for record in &mut results.hosts {
-        let Some(host) = known.get(&(record.asset.as_str(), record.address.clone())) else { continue };
+        let Some(host) = seen.get(&(record.address.clone(), &*record.asset)) else { continue };
         for port in &mut record.ports {
             let seen = host.services.iter().find(|s| s.port == port.port && s.protocol.as_str() == port.protocol);
             if let Some(service) = seen.and_then(|s| s.service.as_ref()) {

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::host_facts::Beside;
 use crate::inventory::asset::Provider;
 use crate::inventory::catalogue::{self, TokenId, ids};
 use crate::inventory::snapshot::Snapshot;
@@ -52,24 +51,12 @@ fn block(provider: Provider) -> &'static [TokenId] {
 }
 
 /// Adds what the scan, the plan and the inventory know, and the hosts that nobody talked to.
-pub(super) fn whole(
-    talked: Vec<HostEvidence>,
-    plan: &Plan,
-    outcome: &ScanOutcome,
-    snapshot: &Snapshot,
-    beside: &Beside<'_>,
-) -> Vec<HostEvidence> {
+pub fn whole(talked: Vec<HostEvidence>, plan: &Plan, outcome: &ScanOutcome, snapshot: &Snapshot) -> Vec<HostEvidence> {
     let mut by_target: HashMap<(Arc<str>, IpAddr), HostEvidence> =
         talked.into_iter().map(|h| ((Arc::clone(&h.asset), h.addr), h)).collect();
-    let mut packets: HashMap<IpAddr, i64> = HashMap::new();
+    let mut packets: HashMap<String, i64> = HashMap::new();
     for (entry, n) in outcome.ledger.lines() {
-        *packets.entry(entry.destination).or_default() += i64::from(n);
-    }
-    let mut resolved: HashMap<(&str, IpAddr), Vec<String>> = HashMap::new();
-    for r in &plan.resolutions {
-        for addr in &r.kept {
-            resolved.entry((&r.asset, *addr)).or_default().push(format!("resolver {}:{}", r.resolver, r.name));
-        }
+        *packets.entry(entry.destination.to_string()).or_default() += i64::from(n);
     }
     let mut hosts = Vec::with_capacity(outcome.hosts.len());
     for seen in &outcome.hosts {
@@ -84,12 +71,11 @@ pub(super) fn whole(
             unattributed: false,
         });
         scanned(&mut host.facts, seen, plan, outcome);
-        if let Some(n) = packets.get(&target.addr()) {
+        if let Some(n) = packets.get(&target.addr().to_string()) {
             host.facts.set("scan.packets", *n);
         }
         inventory(&mut host.facts, asset, snapshot);
-        names(&mut host, &resolved);
-        beside.tell(&mut host.facts, seen, outcome);
+        names(&mut host, plan);
         hosts.push(host);
     }
     hosts
@@ -143,11 +129,12 @@ fn inventory(facts: &mut Facts, asset: &str, snapshot: &Snapshot) {
     facts.set("cloud", told.collect::<Vec<String>>());
 }
 
-/// Names that the plan resolved.
-fn names(host: &mut HostEvidence, resolved: &HashMap<(&str, IpAddr), Vec<String>>) {
-    if let Some(resolved) = resolved.get(&(&*host.asset, host.addr))
-        && host.facts.get("names").is_none()
-    {
-        host.facts.set("names", resolved.clone());
+/// Names that the plan resolved, and the warrant that allowed the scan.
+fn names(host: &mut HostEvidence, plan: &Plan) {
+    let of_it = |r: &&crate::plan::plan::Resolution| r.asset == host.asset && r.kept.contains(&host.addr);
+    let resolved: Vec<String> =
+        plan.resolutions.iter().filter(of_it).map(|r| format!("resolver {}:{}", r.resolver, r.name)).collect();
+    if !resolved.is_empty() && host.facts.get("names").is_none() {
+        host.facts.set("names", resolved);
     }
 }

@@ -1,6 +1,7 @@
 //! Facts of a host that its conversations cannot tell: how its stack behaves, what its address points to, how sure the
 //! scan is, and who confirmed that the address is ours.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::aside::Aside;
@@ -8,7 +9,7 @@ use crate::plan::lease::Leases;
 use crate::scan::ScanOutcome;
 use crate::scan::observation::{HostObservation, HostState, PortState, Reason};
 use crate::scan::study::{Sample, Traits};
-use crate::service::evidence::Facts;
+use crate::service::evidence::{Facts, HostEvidence};
 
 /// What the run learned beside the conversations.
 pub(super) struct Beside<'a> {
@@ -17,8 +18,18 @@ pub(super) struct Beside<'a> {
 }
 
 impl Beside<'_> {
-    /// Sets everything that is known of one host.
-    pub(super) fn tell(&self, facts: &mut Facts, seen: &HostObservation, outcome: &ScanOutcome) {
+    /// Sets what is known of each host.
+    pub(super) fn tell(&self, hosts: &mut [HostEvidence], outcome: &ScanOutcome) {
+        let told = |h: &&HostObservation| self.leases.is_some() || matches!(h.state, HostState::Up(_));
+        let seen: HashMap<IpAddr, &HostObservation> = outcome.hosts.iter().filter(told).map(|h| (h.addr, h)).collect();
+        for host in hosts {
+            if let Some(seen) = seen.get(&host.addr) {
+                self.one(&mut host.facts, seen, outcome);
+            }
+        }
+    }
+
+    fn one(&self, facts: &mut Facts, seen: &HostObservation, outcome: &ScanOutcome) {
         if let Some(leases) = self.leases {
             facts.set("lease", leases.confirmation(seen.addr).into_iter().collect::<Vec<String>>());
         }

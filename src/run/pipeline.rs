@@ -1,7 +1,6 @@
 //! Every stage in order: inventory, hook, plan, store, scan, talk, results.
 
 use std::collections::HashSet;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -267,17 +266,19 @@ pub fn run(
             return Err(error.into());
         }
     };
-    let beside = Beside { aside: &learned, leases: held.as_ref().map(|h| &*h.leases) };
-    talked.hosts = evidence::whole(talked.hosts, plan, &outcome, &prepared.loaded.snapshot, &beside);
-    let known: HashSet<IpAddr> = earlier.iter().map(|e| e.addr).collect();
-    talked.hosts.retain(|h| !known.contains(&h.addr));
+    talked.hosts = evidence::whole(talked.hosts, plan, &outcome, &prepared.loaded.snapshot);
+    talked.hosts.retain(|h| !earlier.iter().any(|e| e.addr == h.addr));
     if let Some(held) = &held {
         let ended = held.leases.ended(outcome.finished);
         release(&mut outcome, &ended, plan.probes.tcp.len() + plan.probes.udp.len());
-        let lost: HashSet<IpAddr> =
-            ended.iter().filter_map(|e| plan.targets.get(e.target as usize)).map(|t| t.addr()).collect();
-        talked.hosts.iter_mut().filter(|h| lost.contains(&h.addr)).for_each(|h| h.unattributed = true);
+        let lost = |h: &HostEvidence| {
+            let of = |target: u32| plan.targets.get(target as usize).is_some_and(|t| t.addr() == h.addr);
+            ended.iter().any(|e| of(e.target))
+        };
+        talked.hosts.iter_mut().filter(|h| lost(h)).for_each(|h| h.unattributed = true);
     }
+    let beside = Beside { aside: &learned, leases: held.as_ref().map(|h| &*h.leases) };
+    beside.tell(&mut talked.hosts, &outcome);
     let complete: Vec<HostEvidence> = talked.whole(plan).cloned().collect();
     store.save_evidence(&reference, &complete)?;
     let mut results = compile::results(&facts, plan, Some(&outcome));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use sqlx::{Connection, QueryBuilder, Row, Sqlite, SqliteConnection};
 
-use super::{Store, StoreError};
+use super::{ROWS, Store, StoreError};
 use crate::judge::change::{Gone, KnownFinding, OF_ONE_RUN};
 use crate::judge::check::Kind;
 use crate::judge::finding::{Finding, State};
@@ -93,45 +93,7 @@ fn read(row: &sqlx::sqlite::SqliteRow) -> Result<Option<StoredFinding>, sqlx::Er
     }))
 }
 
-/// Writes what a run says. Runs inside of the caller's transaction.
-pub(super) async fn write(
-    transaction: &mut SqliteConnection,
-    reference: &str,
-    end: &JudgedEnd<'_>,
-) -> Result<(), sqlx::Error> {
-    // What an earlier judgement of this very run found first, and this one does not, never was.
-    sqlx::query("DELETE FROM findings WHERE scan = ? AND first_run = ?")
-        .bind(end.scan)
-        .bind(reference)
-        .execute(&mut *transaction)
-        .await?;
-    insert(transaction, reference, end).await?;
-    for some in end.gone.chunks(ROWS) {
-        let mut statement = QueryBuilder::<Sqlite>::new("WITH told (id, state, why) AS (");
-        statement.push_values(some, |mut row, gone| {
-            row.push_bind(&*gone.finding.id).push_bind(gone.finding.state.as_str()).push_bind(&gone.why);
-        });
-        statement.push(") UPDATE findings SET before = CASE WHEN last_run = ").push_bind(reference);
-        statement.push(" THEN before ELSE findings.state END, state = told.state, why = told.why, last_run = ");
-        statement.push_bind(reference).push(" FROM told WHERE findings.id = told.id AND findings.scan = ");
-        statement.push_bind(end.scan).build().execute(&mut *transaction).await?;
-    }
-    for some in end.tested.chunks(ROWS) {
-        let mut statement = QueryBuilder::<Sqlite>::new("INSERT INTO tested ");
-        statement.push_values(some, |mut row, (asset, at)| {
-            row.push_bind(asset).push_bind(at.to_string()).push_bind(reference);
-        });
-        statement.push(
-            " ON CONFLICT DO UPDATE SET at = excluded.at, reference = excluded.reference WHERE excluded.at >= at",
-        );
-        statement.build().execute(&mut *transaction).await?;
-    }
-    Ok(())
-}
-
-/// Rows of one statement: SQLite takes 32,766 values in one.
-const ROWS: usize = 500;
-
+/// Findings that may last, many in one statement.
 async fn insert(transaction: &mut SqliteConnection, reference: &str, end: &JudgedEnd<'_>) -> Result<(), sqlx::Error> {
     let lasting: Vec<&Finding> = end.findings.iter().filter(|f| !OF_ONE_RUN.contains(&&*f.check)).collect();
     for some in lasting.chunks(ROWS) {
@@ -150,6 +112,44 @@ async fn insert(transaction: &mut SqliteConnection, reference: &str, end: &Judge
              name = excluded.name, service = excluded.service, evidence = excluded.evidence, \
              before = CASE WHEN last_run = excluded.last_run THEN before ELSE state END, state = excluded.state, \
              why = '', last_seen = excluded.last_seen, last_run = excluded.last_run",
+        );
+        statement.build().execute(&mut *transaction).await?;
+    }
+    Ok(())
+}
+
+/// Writes what a run says. Runs inside of the caller's transaction.
+pub(super) async fn write(
+    transaction: &mut SqliteConnection,
+    reference: &str,
+    end: &JudgedEnd<'_>,
+) -> Result<(), sqlx::Error> {
+    // What an earlier judgement of this very run found first, and this one does not, never was.
+    sqlx::query("DELETE FROM findings WHERE scan = ? AND first_run = ?")
+        .bind(end.scan)
+        .bind(reference)
+        .execute(&mut *transaction)
+        .await?;
+    insert(transaction, reference, end).await?;
+    for gone in end.gone {
+        let statement = "UPDATE findings SET before = CASE WHEN last_run = ?1 THEN before ELSE state END, state = ?2, \
+            why = ?3, last_run = ?1 WHERE scan = ?4 AND id = ?5";
+        sqlx::query(statement)
+            .bind(reference)
+            .bind(gone.finding.state.as_str())
+            .bind(&gone.why)
+            .bind(end.scan)
+            .bind(&*gone.finding.id)
+            .execute(&mut *transaction)
+            .await?;
+    }
+    for some in end.tested.chunks(ROWS) {
+        let mut statement = QueryBuilder::<Sqlite>::new("INSERT INTO tested ");
+        statement.push_values(some, |mut row, (asset, at)| {
+            row.push_bind(asset).push_bind(at.to_string()).push_bind(reference);
+        });
+        statement.push(
+            " ON CONFLICT DO UPDATE SET at = excluded.at, reference = excluded.reference WHERE excluded.at >= at",
         );
         statement.build().execute(&mut *transaction).await?;
     }
