@@ -264,7 +264,17 @@ pub fn run(
             return Err(error.into());
         }
     };
-    talked.hosts = evidence::whole(talked.hosts, plan, &outcome, &prepared.loaded.snapshot);
+    let snapshot = &prepared.loaded.snapshot;
+    // Nothing changes the outcome any more where no lease can end.
+    let aside = held.is_none() && outcome.hosts.len() >= HOSTS_FOR_A_THREAD;
+    let mut early = None;
+    let of_scan = std::mem::take(&mut talked.hosts);
+    talked.hosts = std::thread::scope(|scope| {
+        let forming = aside.then(|| scope.spawn(|| compile::results(&facts, plan, Some(&outcome))));
+        let whole = evidence::whole(of_scan, plan, &outcome, snapshot);
+        early = forming.map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        whole
+    });
     let known: HashSet<IpAddr> = earlier.iter().map(|e| e.addr).collect();
     talked.hosts.retain(|h| !known.contains(&h.addr));
     if let Some(held) = &held {
@@ -280,7 +290,7 @@ pub fn run(
     let last = judge::last_evidence(store, &plan.scan, &reference)?;
     let before = judge::Before::read(store, &plan.scan, &reference)?;
     let compiled = || {
-        let mut results = compile::results(&facts, plan, Some(&outcome));
+        let mut results = early.unwrap_or_else(|| compile::results(&facts, plan, Some(&outcome)));
         services::fill(&mut results, &talked.hosts);
         take_over(&mut results, document, &finished, plan);
         let run = JudgeRun {
@@ -289,7 +299,7 @@ pub fn run(
             module: plan.module,
             connector: &plan.connector,
             profile: &plan.profile,
-            snapshot: &prepared.loaded.snapshot,
+            snapshot,
             tags: &prepared.loaded.tags,
             gaps: &plan.gaps,
             hosts: &talked.hosts,
