@@ -148,15 +148,15 @@ mod tests {
 
     fn host(n: u8) -> HostEvidence {
         let mut facts = Facts::default();
-        facts.set("host.state", if n % 3 == 0 { "down" } else { "up" });
-        facts.set("ports.complete", n % 2 == 0);
+        facts.set("host.state", if n.is_multiple_of(3) { "down" } else { "up" });
+        facts.set("ports.complete", n.is_multiple_of(2));
         facts.set("scan.packets", i64::from(n % 4));
         facts.set("cloud", vec![format!("a: {}", n % 2), "\"b\": \u{1}".to_owned()]);
         facts.set("scan.started", Timestamp::from_nanosecond(1_767_225_600_123_456_789 + i128::from(n)).unwrap());
         HostEvidence {
             asset: format!("i-{n:02}").into(),
             addr: [192, 0, 2, n].into(),
-            name: (n % 5 == 0).then(|| format!("h{n}.example").into()),
+            name: n.is_multiple_of(5).then(|| format!("h{n}.example").into()),
             facts,
             services: Vec::new(),
             unattributed: false,
