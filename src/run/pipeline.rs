@@ -309,10 +309,10 @@ pub fn run(
         };
         let judged = judge::judge(&run, &checks, before, env);
         judged.write_into(&mut results, prepared.workspace);
-        (results, judged)
+        to_json(&results).map(|document| (results, judged, document))
     };
     let mut save = || store.save_evidence(&reference, &talked.whole(own, plan).collect::<Vec<_>>());
-    let (saved, (results, judged)) = if own >= HOSTS_FOR_A_THREAD {
+    let (saved, compiled) = if own >= HOSTS_FOR_A_THREAD {
         std::thread::scope(|scope| {
             let saving = scope.spawn(save);
             let compiled = compiled();
@@ -322,6 +322,7 @@ pub fn run(
         (save(), compiled())
     };
     saved?;
+    let (results, judged, document) = compiled?;
     let (state, why) = match asked {
         _ if !outcome.interrupted => (RunState::Finished, "done"),
         Some(Request::Pause) => (RunState::Paused, "paused by the user"),
@@ -332,7 +333,6 @@ pub fn run(
     let done = if outcome.interrupted { finished_now(plan, &outcome, &talked) } else { Vec::new() };
     let (at, ledger, large) = (env.clock.now(), &outcome.ledger, results.hosts.len() >= HOSTS_FOR_A_THREAD);
     let mut keep = || -> Result<()> {
-        let document = to_json(&results)?;
         if outcome.whole {
             store.replace_ledger(&reference, ledger)?;
         }
