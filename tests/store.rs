@@ -145,6 +145,28 @@ fn a_run_has_one_life() {
     assert!(matches!(store.run("scan/1.00000"), Err(StoreError::Unknown(_))));
 }
 
+/// A run that ends leaves a short log beside the database, and loses nothing by it; who closes folds it in. The log of a
+/// database that was moved away is not taken for a new one's.
+#[test]
+fn a_log_that_is_left_is_read_and_folded() {
+    let folder = Folder::new("left");
+    let log = folder.database().with_file_name("palisade.db-wal");
+    let mut store = folder.open();
+    let reference = store.begin_run("web", "h", "s", at(1), 7).unwrap();
+    store.leave();
+    assert!(std::fs::metadata(&log).unwrap().len() > 0);
+    let mut store = folder.open();
+    assert_eq!(store.run("latest").unwrap().reference, reference);
+    store.log(at(2), "note", "text").unwrap();
+    store.close();
+    let mut store = folder.open();
+    assert_eq!((store.runs().unwrap().len(), store.activity(9).unwrap().len()), (1, 1));
+    store.begin_run("web", "h", "s", at(3), 7).unwrap();
+    store.leave();
+    std::fs::remove_file(folder.database()).unwrap();
+    assert!(log.exists() && folder.open().runs().unwrap().is_empty());
+}
+
 #[test]
 fn the_activity_log_is_read_newest_first() {
     let folder = Folder::new("activity");

@@ -79,7 +79,8 @@ fn place(place: &Location) -> PlaceRecord {
 pub fn write(judgement: &Judgement<'_>, results: &mut Results) {
     let mut by_host: BTreeMap<(&str, String), Vec<&Finding>> = BTreeMap::new();
     let mut elsewhere = Vec::new();
-    let addresses: HashSet<String> = results.hosts.iter().map(|h| h.address.clone()).collect();
+    let any = !judgement.judged.findings.is_empty();
+    let addresses: HashSet<String> = results.hosts.iter().filter(|_| any).map(|h| h.address.clone()).collect();
     for f in &judgement.judged.findings {
         let known = f.addr.map(|a| a.to_string()).filter(|a| addresses.contains(a));
         match known {
@@ -89,7 +90,8 @@ pub fn write(judgement: &Judgement<'_>, results: &mut Results) {
     }
     let mut risks = Vec::new();
     for host in &mut results.hosts {
-        let found = by_host.remove(&(host.asset.as_str(), host.address.clone())).unwrap_or_default();
+        let place = || (host.asset.as_str(), host.address.clone());
+        let found = if any { by_host.remove(&place()).unwrap_or_default() } else { Vec::new() };
         let risk = risk::of_host(found.iter().map(|f| (f.kind, f.severity)), judgement.risk);
         if host.state != "down" {
             risks.push(risk);

@@ -288,7 +288,17 @@ pub fn run(
         }
     };
     let beside = Beside { aside: &learned, leases: held.as_ref().map(|h| &*h.leases) };
-    talked.hosts = evidence::whole(talked.hosts, plan, &outcome, &prepared.loaded.snapshot, &beside);
+    let snapshot = &prepared.loaded.snapshot;
+    // Nothing changes the outcome any more where no lease can end.
+    let aside = held.is_none() && outcome.hosts.len() >= HOSTS_FOR_A_THREAD;
+    let mut early = None;
+    let of_scan = std::mem::take(&mut talked.hosts);
+    talked.hosts = std::thread::scope(|scope| {
+        let forming = aside.then(|| scope.spawn(|| compile::results(&facts, plan, Some(&outcome))));
+        let whole = evidence::whole(of_scan, plan, &outcome, snapshot, &beside);
+        early = forming.map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        whole
+    });
     let known: HashSet<IpAddr> = earlier.iter().map(|e| e.addr).collect();
     talked.hosts.retain(|h| !known.contains(&h.addr));
     if let Some(held) = &held {
@@ -305,7 +315,7 @@ pub fn run(
     let document = if options.resume.is_some() && !outcome.whole { store.document(&reference)? } else { None };
     let before = judge::Before::read(store, &plan.scan, &reference)?;
     let compiled = || {
-        let mut results = compile::results(&facts, plan, Some(&outcome));
+        let mut results = early.unwrap_or_else(|| compile::results(&facts, plan, Some(&outcome)));
         services::fill(&mut results, &talked.hosts);
         take_over(&mut results, document, &finished, plan);
         let run = JudgeRun {
@@ -314,7 +324,7 @@ pub fn run(
             module: plan.module,
             connector: &plan.connector,
             profile: &plan.profile,
-            snapshot: &prepared.loaded.snapshot,
+            snapshot,
             tags: &prepared.loaded.tags,
             gaps: &plan.gaps,
             hosts: &talked.hosts,
@@ -324,10 +334,10 @@ pub fn run(
         };
         let judged = judge::judge(&run, &checks, before, env);
         judged.write_into(&mut results, prepared.workspace);
-        (results, judged)
+        to_json(&results).map(|document| (results, judged, document))
     };
     let mut save = || store.save_evidence(&reference, &talked.whole(own, plan).collect::<Vec<_>>());
-    let (saved, (results, judged)) = if own >= HOSTS_FOR_A_THREAD {
+    let (saved, compiled) = if own >= HOSTS_FOR_A_THREAD {
         std::thread::scope(|scope| {
             let saving = scope.spawn(save);
             let compiled = compiled();
@@ -337,6 +347,7 @@ pub fn run(
         (save(), compiled())
     };
     saved?;
+    let (results, judged, document) = compiled?;
     let (state, why) = match asked {
         _ if !outcome.interrupted => (RunState::Finished, "done"),
         Some(Request::Pause) => (RunState::Paused, "paused by the user"),
@@ -347,7 +358,6 @@ pub fn run(
     let done = if outcome.interrupted { finished_now(plan, &outcome, &talked) } else { Vec::new() };
     let (at, ledger, large) = (env.clock.now(), &outcome.ledger, results.hosts.len() >= HOSTS_FOR_A_THREAD);
     let mut keep = || -> Result<()> {
-        let document = to_json(&results)?;
         if outcome.whole {
             store.replace_ledger(&reference, ledger)?;
         }

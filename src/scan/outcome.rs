@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::observation::{HostState, PortState};
 use super::recall::Recall;
 use super::{HostObservation, Ledger, Mode, NotScanned, ScanInput, reason};
+use crate::base::fast::FastSet;
 use crate::base::progress::StopWish;
 
 /// Frames and replies that did not become an observation, and why.
@@ -126,7 +127,7 @@ impl ScanOutcome {
         self.finished = input.clock.now();
         self.interrupted = input.stop.wish() != StopWish::None;
         self.hosts.sort_by_key(|h| h.target);
-        let mut known: HashSet<u32> = self.not_scanned.iter().map(|n| n.target).collect();
+        let mut known: FastSet<u32> = self.not_scanned.iter().map(|n| n.target).collect();
         for host in self.hosts.iter().filter(|h| h.state == HostState::Down) {
             if known.insert(host.target) {
                 self.not_scanned.push(NotScanned { target: host.target, reason: reason("not alive") });

@@ -507,7 +507,15 @@ impl Store {
         if fs::metadata(log).is_ok_and(|facts| facts.len() <= SHORT_LOG_BYTES) {
             // The connection is closed by the end of the process.
             let _ = ManuallyDrop::new(self);
+        } else {
+            self.close();
         }
+    }
+
+    /// Ends a process's work with the store and folds the write-ahead log into the database, unless somebody else uses
+    /// it. What was written is safe without that: an error changes nothing.
+    pub fn close(self) {
+        let _ = self.runtime.block_on(self.connection.close());
     }
 
     /// Targets that earlier parts of a run have finished, as (asset, address).

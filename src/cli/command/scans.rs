@@ -33,7 +33,7 @@ struct ScanRecord<'a> {
 /// Lists, shows, fetches, pauses, resumes, cancels, excludes.
 pub fn scans(session: &Session, args: &ScansArgs) -> Result<Exit> {
     let mut store = Store::open(&session.state_folder())?;
-    match &args.action {
+    let done = match &args.action {
         ScansAction::List => list(session, &mut store),
         ScansAction::Show { reference } => show(session, &mut store, reference),
         ScansAction::Fetch { reference } => fetch(session, &mut store, reference),
@@ -52,9 +52,11 @@ pub fn scans(session: &Session, args: &ScansArgs) -> Result<Exit> {
             drop(store);
             let options =
                 Options { mode: *mode, seed: Some(run.seed), resume: Some(run.reference), ..Options::default() };
-            run_scan(session, Some(&run.scan), &options)
+            return run_scan(session, Some(&run.scan), &options);
         }
-    }
+    };
+    store.close();
+    done
 }
 
 /// Asks the process that runs a scan, and waits until it has done so.

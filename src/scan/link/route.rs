@@ -2,13 +2,15 @@
 //! packet.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use futures_util::TryStreamExt;
 use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
 use rtnetlink::packet_route::rule::{RuleAttribute, RuleMessage};
 use rtnetlink::{Handle, IpVersion, RouteMessageBuilder};
+
+use crate::base::fast::FastMap;
 
 /// How packets to one destination leave this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,7 +46,7 @@ pub(in crate::scan) fn routes(destinations: &[IpAddr]) -> std::io::Result<BTreeM
         for v6 in [false, true] {
             let wanted: Vec<IpAddr> = destinations.iter().copied().filter(|d| d.is_ipv6() == v6).collect();
             let prefixes = if wanted.len() > FEW { prefixes(&handle, v6).await } else { None };
-            let mut answers: HashMap<usize, Option<Route>> = HashMap::new();
+            let mut answers: FastMap<usize, Option<Route>> = FastMap::default();
             for destination in wanted {
                 let group = prefixes.as_ref().map(|p| p.group(destination));
                 let known = group.and_then(|g| answers.get(&g).copied());
@@ -69,7 +71,7 @@ const FEW: usize = 16;
 /// All prefixes of a family's routing table, by length from the longest, each with its number.
 #[derive(Debug, Default)]
 struct Prefixes {
-    by_len: BTreeMap<Reverse<u8>, HashMap<u128, usize>>,
+    by_len: BTreeMap<Reverse<u8>, FastMap<u128, usize>>,
     width: u8,
     count: usize,
 }
