@@ -301,3 +301,15 @@ fn controls_fail_pass_and_stay_unknown() {
     let passed: Vec<&str> = results.iter().filter(|r| r.verdict.as_str() == "pass").map(|r| r.control).collect();
     assert!(passed.is_empty(), "a host that did not answer passes {passed:?}");
 }
+
+#[test]
+fn a_name_that_leads_outside_the_inventory_is_told_once() {
+    let world = world();
+    let hosts = evidence(
+        "host i-1 192.0.2.1\nUP\ndns.elsewhere = [cdn.example.com 198.51.100.7, cdn.example.com 198.51.100.8]\n\
+         host i-2 192.0.2.2\nUP\ndns.elsewhere = [cdn.example.com 198.51.100.7]\n",
+    );
+    let found: Vec<String> =
+        exposed(&world, &hosts, None).into_iter().filter(|line| line.starts_with("EX-11")).collect();
+    assert_eq!(found, ["EX-11 i-1 2: cdn.example.com leads to 198.51.100.7, which no asset here has"]);
+}
