@@ -143,15 +143,10 @@ pub(super) async fn write(
             .execute(&mut *transaction)
             .await?;
     }
-    for some in end.tested.chunks(ROWS) {
-        let mut statement = QueryBuilder::<Sqlite>::new("INSERT INTO tested ");
-        statement.push_values(some, |mut row, (asset, at)| {
-            row.push_bind(asset).push_bind(at.to_string()).push_bind(reference);
-        });
-        statement.push(
-            " ON CONFLICT DO UPDATE SET at = excluded.at, reference = excluded.reference WHERE excluded.at >= at",
-        );
-        statement.build().execute(&mut *transaction).await?;
+    for (asset, at) in end.tested {
+        let statement = "INSERT INTO tested VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET at = excluded.at, \
+            reference = excluded.reference WHERE excluded.at >= at";
+        sqlx::query(statement).bind(asset).bind(at.to_string()).bind(reference).execute(&mut *transaction).await?;
     }
     Ok(())
 }
