@@ -292,7 +292,6 @@ const ONLY_HINTED: &[&str] = &[
     "chargen",
     "daytime",
     "dnp3",
-    "echo",
     "enip",
     "iec104",
     "kerberos",
