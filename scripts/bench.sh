@@ -7,8 +7,8 @@
 #
 # Needs root, Linux, cargo, and these Debian packages: iproute2 nftables ethtool iputils-ping procps gcc libc6-dev python3.
 # Peers that are installed take part: nmap masscan zmap (Debian), rustscan (cargo install rustscan). Services need
-# openssh-server nginx redis-server openssl; names need nsd, and
-# massdns or adns-tools. Nothing leaves the machine: every packet stays between namespaces that have no way out.
+# openssh-server nginx redis-server openssl; names need nsd, and massdns or adns-tools. MASSDNS and RUSTSCAN may name a
+# program elsewhere. Nothing leaves the machine: every packet stays between namespaces that have no way out.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

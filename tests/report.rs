@@ -116,6 +116,12 @@ fn faults(schema: &Value, root: &Value, value: &Value, at: &str, out: &mut Vec<S
         let strange = value.as_object().into_iter().flat_map(|o| o.keys()).filter(|k| !known(k));
         out.extend(strange.map(|k| format!("{at}: {k} is not in the schema")));
     }
+    if schema["additionalProperties"].is_object() {
+        for (key, v) in value.as_object().into_iter().flatten().filter(|(k, _)| schema["properties"].get(*k).is_none())
+        {
+            faults(&schema["additionalProperties"], root, v, &format!("{at}/{key}"), out);
+        }
+    }
     if schema.get("const").is_some_and(|c| c != value) {
         out.push(format!("{at}: {value} is not {}", schema["const"]));
     }

@@ -82,6 +82,8 @@ fn every_text_format_says_the_same() {
 fn json_reads_back_and_every_format_renders_nothing_too() {
     let report = sample(None);
     let again: Report = serde_json::from_str(&rendered("json", &report)).unwrap();
+    let document: Value = serde_json::from_str(&rendered("json", &report)).unwrap();
+    assert_eq!(crate::report::faults_by("palisade/report/1", &document), Vec::<String>::new());
     assert_eq!(serde_json::to_value(&again).unwrap()["totals"], serde_json::to_value(&report).unwrap()["totals"]);
     let mut empty = report;
     empty.hosts.clear();

@@ -9,6 +9,7 @@ const SCHEMAS: &[(&str, &str)] = &[
     ("permissions", include_str!("schema/permissions.json")),
     ("plan", include_str!("schema/plan.json")),
     ("query", include_str!("schema/query.json")),
+    ("report", include_str!("schema/report.json")),
     ("results", include_str!("schema/results.json")),
     ("sync", include_str!("schema/sync.json")),
     ("test", include_str!("schema/test.json")),

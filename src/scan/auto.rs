@@ -24,6 +24,10 @@ const THROUGH: u64 = 5;
 const QUEUE: Duration = Duration::from_millis(10);
 /// Control probes that have ended, remembered.
 const CONTROLS: u32 = 64;
+/// What a control probe counts for after another one: a thousand of them tell what is usual.
+const FADE: f64 = 0.999;
+/// Standard deviations that are no chance any more, of as many looks as a scan has.
+const CHANCE: f64 = 4.0;
 
 /// Probes sent within one interval, and answers to them, whenever they came.
 #[derive(Debug, Clone, Copy, Default)]
@@ -52,7 +56,10 @@ pub(super) struct Auto {
     /// Round trips since the last look: the shortest, and how many.
     lately: (Duration, u32),
     grown: Duration,
-    controls: (u64, u32, f64),
+    /// Which of the control probes that ended lately were lost, newest first, and how many they are.
+    controls: (u64, u32),
+    /// Control probes that ended and those lost of them, older ones counting for less: the usual loss.
+    usual_controls: (f64, f64),
     looked: Duration,
     hold: Duration,
     drain: Option<(Duration, f64)>,
@@ -77,7 +84,8 @@ impl Default for Auto {
             longest: Duration::ZERO,
             lately: (Duration::MAX, 0),
             grown: Duration::ZERO,
-            controls: (0, 0, 1.0),
+            controls: (0, 0),
+            usual_controls: (0.0, 0.0),
             looked: Duration::ZERO,
             hold: Duration::ZERO,
             drain: None,
@@ -149,6 +157,8 @@ impl Auto {
     pub(super) fn control(&mut self, answered: bool) {
         self.controls.0 = self.controls.0 << 1 | u64::from(!answered);
         self.controls.1 = (self.controls.1 + 1).min(CONTROLS);
+        let (all, lost) = self.usual_controls;
+        self.usual_controls = (all * FADE + 1.0, lost * FADE + f64::from(u8::from(!answered)));
     }
 
     /// The kernel dropped answers.
@@ -237,7 +247,7 @@ impl Auto {
         let behind = behind.min(Duration::from_secs(1));
         self.drain = (!behind.is_zero()).then_some((now + behind * 2, self.rate * 0.5));
         self.hold = now + behind * 2 + trip.max(Duration::from_millis(20));
-        self.controls = (0, 0, self.controls.2);
+        self.controls = (0, 0);
         self.judged = slot_number(self.hold) + 1;
     }
 
@@ -273,15 +283,22 @@ impl Auto {
         found
     }
 
-    /// Far more control probes lost lately than at the best of times.
-    fn controls_lost(&mut self) -> bool {
+    /// Far more control probes lost lately than is usual, and more than chance does.
+    fn controls_lost(&self) -> bool {
+        let n = f64::from(self.controls.1);
         if self.controls.1 < CONTROLS / 2 {
             return false;
         }
         let lost = f64::from((self.controls.0 & (u64::MAX >> (CONTROLS - self.controls.1))).count_ones());
-        let share = lost / f64::from(self.controls.1);
-        self.controls.2 = self.controls.2.min(share);
-        share > self.controls.2 * 2.0 + 0.15
+        let (all, of_all) = self.usual_controls;
+        // What is usual is told by those before the last ones.
+        let before = all - n;
+        if before < n {
+            return false;
+        }
+        let usual = ((of_all - lost).max(0.0) / before).min(0.9);
+        let chance = CHANCE * (n * usual * (1.0 - usual) + 1.0).sqrt();
+        lost > n * (usual * 2.0 + 0.15) && lost > n * usual + chance
     }
 }
 

@@ -13,6 +13,11 @@ pub(super) const CONTROLS: usize = 16;
 pub(super) const CONTROL_PAUSE: Duration = Duration::from_millis(50);
 /// Packets a second to a host that answers only so often, where its own rate is not known any more.
 const POLICED: u32 = 20;
+/// Chance, over a whole scan, that a host is taken for one that answers only so often because its path lost that many.
+const MISTAKEN: f64 = 0.01;
+/// At least so many lost in a row, and the most that a path's loss may ask for.
+const IN_A_ROW: f64 = 3.0;
+const MOST_IN_A_ROW: f64 = 12.0;
 /// Answered pairs kept for control probes.
 const POOL: usize = 4_096;
 
@@ -118,18 +123,26 @@ impl Engine {
         }
     }
 
-    /// One lost control may be the path's loss; three, one after the other, where the path loses little, are the host's.
+    /// Lost controls of one host, one after the other, that are no chance any more: the path's own loss, as far as it is
+    /// known, would do that to none of the controls. A host slowed down by mistake holds up the whole scan.
+    fn no_chance(&self) -> f64 {
+        let path = self.tally.loss_bound(self.round + 1).unwrap_or(1.0).clamp(0.000_1, 0.99);
+        let all = self.tally.controls as f64 + CONTROLS as f64;
+        ((MISTAKEN / all).ln() / path.ln()).ceil().max(IN_A_ROW)
+    }
+
+    /// One lost control may be the path's loss; several, one after the other, are the host's.
     fn control_lost(&mut self, control: &Control, now: Duration) {
         let Some((number, _)) = self.grid.pair(self.window.start + u64::from(control.place)) else { return };
         let all = self.hosts.len();
-        let path = self.tally.loss();
+        let needed = self.no_chance();
         let hold = now + self.patience() * 2 + CONTROL_PAUSE * 2;
         let Some(host) = self.hosts.get_mut(number as usize) else { return };
-        host.controls_lost += 1;
-        if host.controls_lost < 3 {
+        host.controls_lost = host.controls_lost.saturating_add(1);
+        if f64::from(host.controls_lost) < needed.min(MOST_IN_A_ROW) {
             host.held = hold;
             self.pool.push_front(control.place);
-        } else if path.powi(3) < 0.01 && !host.policed {
+        } else if needed <= MOST_IN_A_ROW && !host.policed {
             host.policed = true;
             let seconds = host.first.map_or(1.0, |f| now.saturating_sub(f).as_secs_f64()).max(1.0);
             let rate = (f64::from(host.tcp.answered()) / seconds * 0.5).max(5.0);

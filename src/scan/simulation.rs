@@ -303,6 +303,23 @@ fn a_lossy_path_is_asked_until_the_recall_is_shown() {
     }
 }
 
+/// Among so many control probes a few are lost one after the other by chance: that is the path, and no host is slowed.
+#[test]
+fn a_lossy_path_is_not_taken_for_hosts_that_answer_only_so_often() {
+    let ports: Vec<u16> = (1..=200).collect();
+    let open = |n: usize| (1..=200u16).filter(|p| (usize::from(*p) * 7 + n * 3).is_multiple_of(20)).collect();
+    let machines: HashMap<IpAddr, Machine> =
+        (0..200).map(|n| (host(n), Machine { open: open(n), silent: true, ..Machine::default() })).collect();
+    let faults = Faults { loss: 0.05, delay: Duration::from_millis(40), ..Faults::default() };
+    for seed in 1..=6 {
+        let profile = Profile { retries: 3, ..profile() };
+        let world = World { seed, ..World::new(plan_of(200, &ports, profile), machines.clone(), faults.clone()) };
+        let (outcome, _, took) = world.scan(None, &crate::base::progress::Silent);
+        let slowed: Vec<_> = outcome.notes.iter().filter(|n| n.contains("only so often")).collect();
+        assert!(slowed.is_empty() && took < Duration::from_secs(12), "seed {seed}: {took:?} {slowed:?}");
+    }
+}
+
 #[test]
 fn a_narrow_path_is_not_buried() {
     let ports: Vec<u16> = (1..=100).collect();

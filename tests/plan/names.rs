@@ -1,9 +1,9 @@
 //! Names: first the name, but only addresses that are ours; and the resolver against servers that misbehave.
 
 use std::io::{Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
 use palisade::base::progress::{Silent, Stop};
@@ -119,7 +119,10 @@ pub(super) struct Stub {
 impl Stub {
     /// Starts one; the behaviour gets the name in lower case, the type and the whole question.
     pub(super) fn start(mut behaviour: impl FnMut(&str, u16, &[u8]) -> Vec<Vec<u8>> + Send + 'static) -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        // An address of its own: no client's port on 127.0.0.1 can be in the way of a listener beside it.
+        static STARTED: AtomicU8 = AtomicU8::new(0);
+        let own = Ipv4Addr::new(127, 53, 0, STARTED.fetch_add(1, Ordering::Relaxed) | 1);
+        let socket = UdpSocket::bind((own, 0)).unwrap();
         let at = socket.local_addr().unwrap();
         let done = Arc::new(AtomicBool::new(false));
         let over = Arc::clone(&done);
