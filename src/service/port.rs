@@ -129,9 +129,10 @@ impl<'a, 'i> Port<'a, 'i> {
                 setup: Setup { tls: true, ..self.setup.clone() },
                 shown: RefCell::default(),
             };
-            let beside = self.beside((service.beside)(&self.setup), MOST_LANES, learned);
-            join(beside, inside.identify_inside(inner)).await;
+            let beside = self.held((service.beside)(&self.setup), MOST_LANES);
+            let (told, ()) = join(beside, inside.identify_inside(inner)).await;
             self.shown.borrow_mut().extend(inside.shown.take());
+            self.silent_again(told, (service.beside)(&self.setup), learned).await;
             return;
         }
         self.beside((service.beside)(&self.setup), MOST_LANES, learned).await;
@@ -149,14 +150,31 @@ impl<'a, 'i> Port<'a, 'i> {
 
     /// Dialogues on connections of their own, so many at once.
     async fn beside(&self, dialogues: Dialogues, at_once: usize, learned: &mut Learned) {
+        for (_, own) in self.held(dialogues, at_once).await {
+            learned.merge(own);
+        }
+    }
+
+    /// What each of these dialogues learned, in their order.
+    async fn held(&self, dialogues: Dialogues, at_once: usize) -> Vec<(String, Learned)> {
         let all = dialogues.into_iter().map(|(name, mut conversation)| async move {
             let mut own = Learned::default();
             self.hold(conversation.as_mut(), None, &name, &mut own).await;
-            own
+            (name, own)
         });
-        let mut all = futures_util::stream::iter(all).buffered(at_once.max(1));
-        while let Some(own) = all.next().await {
-            learned.merge(own);
+        futures_util::stream::iter(all).buffered(at_once.max(1)).collect().await
+    }
+
+    /// Takes over what dialogues learned. Those that met silence are held once more, one after the other, now that
+    /// nothing else is open on the port: a server that serves one client at a time was busy with our own.
+    async fn silent_again(&self, told: Vec<(String, Learned)>, fresh: Dialogues, learned: &mut Learned) {
+        let silent = |own: &Learned| own.untested.iter().any(|(_, why)| why == tls_probe::NO_ANSWER);
+        let names: Vec<String> = told.iter().filter(|(_, own)| silent(own)).map(|(name, _)| name.clone()).collect();
+        let again: Dialogues = fresh.into_iter().filter(|(name, _)| names.contains(name)).collect();
+        let mut again = self.held(again, 1).await;
+        for (name, own) in told {
+            let at = again.iter().position(|(n, _)| *n == name);
+            learned.merge(at.map_or(own, |at| again.swap_remove(at).1));
         }
     }
 

@@ -45,6 +45,9 @@ const PROTOCOL_VERSION: u8 = 70;
 /// was not answered at all: busy servers drop clients, or serve one after the other.
 const MOST_RETRIES: u8 = 2;
 
+/// Why a version was not learned to its end.
+pub(super) const NO_ANSWER: &str = "no answer to a hello";
+
 /// All of them; `lead` brings a connection to the point where TLS begins.
 pub(super) fn dialogues(setup: &Setup, lead: Option<Start>) -> Dialogues {
     let mut all: Dialogues = vec![("tls.suites.SSL 2.0".into(), Box::new(Ssl2 { challenge: setup.token_bytes(16) }))];
@@ -230,7 +233,7 @@ impl<L: Line> Conversation for Probe<L> {
             }
             Event::Closed => self.next(None, learned),
             Event::Silent | Event::NoTls => {
-                learned.untested(&self.line.name(), "no answer to a hello");
+                learned.untested(&self.line.name(), NO_ANSWER);
                 Step::Done
             }
         }
@@ -586,7 +589,7 @@ impl Conversation for Ssl2 {
                 }
             }
             Event::Silent => {
-                learned.untested("tls.suites.SSL 2.0", "no answer to a hello");
+                learned.untested("tls.suites.SSL 2.0", NO_ANSWER);
                 Step::Done
             }
             Event::Closed => refused(learned),
