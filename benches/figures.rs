@@ -7,11 +7,14 @@
     reason = "a measuring program prints, and a failure of its own set-up ends it"
 )]
 
+mod best;
+
 use std::fmt::Write as _;
 use std::io::Cursor;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use best::best;
 use palisade::base::clock::SystemClock;
 use palisade::base::limits::Limits;
 use palisade::base::progress::Silent;
@@ -26,19 +29,6 @@ use palisade::lang::query::tags::TagMembership;
 use palisade::lang::syntax::{parse_file, parse_query};
 use palisade::plan::hook::AssetHook;
 use palisade::script::hook::load;
-
-fn best<T>(mut act: impl FnMut() -> T) -> (Duration, T) {
-    let mut found: Option<(Duration, T)> = None;
-    for _ in 0..3 {
-        let start = Instant::now();
-        let value = act();
-        let took = start.elapsed();
-        if found.as_ref().is_none_or(|(t, _)| took < *t) {
-            found = Some((took, value));
-        }
-    }
-    found.unwrap()
-}
 
 fn line(what: &str, took: Duration, units: f64, unit: &str) {
     println!("{what:<44} {:>9.1} ms   {:>12.0} {unit}/s", took.as_secs_f64() * 1e3, units / took.as_secs_f64());

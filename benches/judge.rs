@@ -8,9 +8,11 @@
     reason = "a measuring program prints, and a failure of its own set-up ends it"
 )]
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+mod best;
 
+use std::sync::Arc;
+
+use best::best;
 use jiff::Timestamp;
 use palisade::base::clock::SystemClock;
 use palisade::base::limits::Limits;
@@ -20,19 +22,6 @@ use palisade::judge::engine::{JudgeInput, Judged, judge};
 use palisade::lang::job::Protocol;
 use palisade::script::check::{CheckHost, builtin};
 use palisade::service::evidence::{Fact, Facts, HostEvidence, Recognised, ServiceEvidence};
-
-fn best<T>(mut act: impl FnMut() -> T) -> (Duration, T) {
-    let mut found: Option<(Duration, T)> = None;
-    for _ in 0..3 {
-        let start = Instant::now();
-        let value = act();
-        let took = start.elapsed();
-        if found.as_ref().is_none_or(|(t, _)| took < *t) {
-            found = Some((took, value));
-        }
-    }
-    found.unwrap()
-}
 
 fn service(name: &str, tls: bool, port: u16, now: Timestamp, facts: Vec<(&str, Fact)>) -> ServiceEvidence {
     let mut all = Facts::default();

@@ -203,3 +203,34 @@ fn the_larger_amplification_stays() {
     facts.extend(pair(48, 0));
     assert_eq!((facts.int("udp.request_bytes"), facts.int("udp.reply_bytes")), (Some(48), Some(0)));
 }
+
+/// A server that serves one client at a time leaves hellos of ours unanswered while others of ours are open: they are
+/// asked once more at the end.
+#[test]
+fn a_hello_that_met_silence_is_asked_again_at_the_end() {
+    const SILENT: usize = 3;
+    let addr = own(74);
+    let listener = TcpListener::bind((addr.as_str(), 18_443)).unwrap();
+    std::thread::spawn(move || {
+        let (mut first, mut of_it) = (None, 0);
+        let mut kept = Vec::new();
+        for mut stream in listener.incoming().flatten() {
+            let mut hello = [0; 11];
+            if stream.read_exact(&mut hello).is_err() || hello[0] != 22 {
+                continue;
+            }
+            // The version of the hello within the record is TLS 1.1; lengths tell its suites from other questions.
+            if hello[9..11] == [3, 2] && of_it < SILENT && *first.get_or_insert(hello) == hello {
+                of_it += 1;
+                kept.push(stream);
+                continue;
+            }
+            // A fatal alert, `handshake_failure`. RFC 5246 7.2.
+            let _ = stream.write_all(&[21, 3, 3, 0, 2, 2, 40]);
+        }
+    });
+    let found = one(&addr, Protocol::Tcp, 18_443);
+    assert_eq!(&*found.service.unwrap().name, "tls");
+    let silent: Vec<_> = found.untested.iter().filter(|(what, _)| what == "tls.suites.TLS 1.1").collect();
+    assert!(silent.is_empty(), "{silent:?}");
+}

@@ -33,19 +33,6 @@ pub(super) const CHECKS: &[Row] = &[
         ..Row::BASE
     },
     Row {
-        id: "TFT-01",
-        title: "TFTP can be reached",
-        severity: 3,
-        kind: Kind::Confirmed,
-        references: &["RFC 1350", "CVE-1999-0616"],
-        threat: "TFTP has no log-in: whoever knows or guesses a file name reads it.",
-        impact: "Configurations and boot images with passwords in them are disclosed.",
-        solution: "Serve TFTP inside the provisioning network only.",
-        control: "A random file name must be answered with an error of the protocol; silence is not reported.",
-        judge: |s| s.reached(&["tftp"]),
-        ..Row::BASE
-    },
-    Row {
         id: "SMB-01",
         title: "Windows file sharing can be reached",
         severity: 4,

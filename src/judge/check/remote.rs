@@ -17,19 +17,6 @@ pub(super) const CHECKS: &[Row] = &[
         ..Row::BASE
     },
     Row {
-        id: "RSV-01",
-        title: "A remote shell service of the r family can be reached",
-        severity: 4,
-        kind: Kind::Confirmed,
-        references: &["CVE-1999-0618", "CVE-1999-0651"],
-        threat: "rexec, rlogin and rsh trust addresses or send passwords in clear text.",
-        impact: "Commands can be run on the host by whoever reads or forges a connection.",
-        solution: "Switch the services off and use SSH.",
-        control: "The service is recognised by its behaviour; open ports 512 to 514 alone are not reported.",
-        judge: |s| s.reached(&["rsh", "rlogin", "rexec"]),
-        ..Row::BASE
-    },
-    Row {
         id: "RDP-01",
         title: "Remote desktop can be reached",
         severity: 4,
