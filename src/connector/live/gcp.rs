@@ -32,8 +32,8 @@ const RESULTS: u32 = 500;
 /// Claims of one filter.
 const BATCH: usize = 40;
 
-/// One listing: what it fills, its name in the address and in the answer, the members that are asked for, its right and what for. Only
-/// these members come: metadata, which may hold secrets of machines, never leaves the provider.
+/// One listing: what it fills, its name in the address and in the answer, the members that are asked for, its right and
+/// what for. Only these members come: metadata, which may hold secrets of machines, never leaves the provider.
 struct List {
     kind: Kind,
     name: &'static str,

@@ -149,13 +149,14 @@ pub struct Permission {
     pub refused: Option<String>,
 }
 
-/// A provider that can be asked now, also by the thread that keeps leases while a scan runs. Implementations hold their credentials and call budgets; they never print them.
+/// A provider that can be asked now, also by the thread that keeps leases while a scan runs. Implementations hold their
+/// credentials and call budgets; they never print them.
 pub trait Live: Send + Sync {
     /// Reads the inventory: pages are handed over as they come, and the recordings say how each partition went. Never
     /// fails as a whole in silence: what did not come is a recording with its cause.
     fn read(&self, pages: &dyn Pages, progress: &dyn Progress, stop: &Stop) -> Fetched;
 
-    /// Reads the inventory and keeps the pages in their recordings, such as to write them into a file.
+    /// Reads the inventory and keeps the pages in their recordings, so that what came can be looked at.
     fn fetch(&self, progress: &dyn Progress, stop: &Stop) -> Fetched {
         let kept = Kept::default();
         let mut fetched = self.read(&kept, progress, stop);
