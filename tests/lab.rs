@@ -175,6 +175,8 @@ pub fn sent(capture: &[u8], ours: &[IpAddr]) -> BTreeMap<(IpAddr, u16), u32> {
 const SEAL: &[u8] = b"end of capture";
 
 const PORTS: [u16; 6] = [22, 80, 443, 3306, 8080, 9200];
+/// The canary's, open on one address and closed on the other; no port that is asked of all.
+const CANARY: u16 = 2222;
 
 /// Which (address, port) pairs are open: a fixed pattern over 40 hosts, one in four pairs.
 fn truth(v6: bool) -> BTreeSet<SocketAddr> {
@@ -234,6 +236,10 @@ scan "lab" {
   targets {
     where             = gcp.compute.state: RUNNING
     exclude_addresses = [198.18.5.7, fd00:18::7]
+    canary {
+      where = name: `lab-1`
+      tcp   = 2222
+    }
   }
 }
 "#;
@@ -247,7 +253,8 @@ fn run_and_compare(mode: &str) {
     fs::write(folder.0.join("inventory.json"), inventory()).unwrap();
     fs::write(folder.0.join("lab.pal"), JOB).unwrap();
     let open: BTreeSet<SocketAddr> = truth(false).into_iter().chain(truth(true)).collect();
-    let listeners = lab.listen(&open);
+    let canary = SocketAddr::new(address(false, 1), CANARY);
+    let listeners = lab.listen(&open.iter().copied().chain([canary]).collect());
     let capture_file = folder.0.join("capture.pcap");
     let mut tcpdump = lab.capture(&capture_file);
 
@@ -287,9 +294,21 @@ fn run_and_compare(mode: &str) {
     assert!(sent.remove(&(Ipv4Addr::new(192, 0, 2, 1).into(), 9)).is_some(), "the last packet is ours");
     let destinations: BTreeSet<IpAddr> = sent.keys().map(|(a, _)| *a).collect();
     assert_eq!(destinations, warranted, "destinations in the capture, mode {mode}");
-    let ports: BTreeSet<u16> = sent.keys().map(|(_, p)| *p).collect();
+    let ports: BTreeSet<u16> = sent.keys().map(|(_, p)| *p).filter(|p| *p != CANARY).collect();
     assert_eq!(ports, PORTS.into_iter().collect(), "ports in the capture, mode {mode}");
-    if mode == "raw" {
+    let of_canaries: BTreeMap<IpAddr, u32> =
+        sent.iter().filter(|((_, port), _)| *port == CANARY).map(|((addr, _), n)| (*addr, *n)).collect();
+    let notes: Vec<&str> = results["notes"].as_array().unwrap().iter().filter_map(|n| n.as_str()).collect();
+    let told = |text: &str| notes.iter().any(|n| n.contains(text));
+    if mode == "connect" {
+        assert!(of_canaries.is_empty() && told("connect mode asks no canaries"), "{of_canaries:?} {notes:?}");
+    } else {
+        let (open, closed) = (address(false, 1), address(true, 1));
+        assert!(of_canaries.len() == 2 && of_canaries[&open] >= 2 && of_canaries[&closed] <= 10, "{of_canaries:?}");
+        assert!(told(&format!("canary {closed} tcp {CANARY}: the port is closed")), "{notes:?}");
+        let answered = notes.iter().find_map(|n| n.strip_prefix(&format!("canary {open} tcp {CANARY}: "))).unwrap();
+        let (answered, asked) = answered.strip_suffix(" probes answered").unwrap().split_once(" of ").unwrap();
+        assert!(answered == asked && asked.parse::<u32>().unwrap() <= of_canaries[&open], "{notes:?}");
         let total: u64 = sent.values().map(|n| u64::from(*n)).sum();
         assert_eq!(results["ledger"]["by_probe"]["syn"], total, "the ledger counts what the capture holds");
     }

@@ -404,6 +404,18 @@ pub enum OnHookError {
     Fail,
 }
 
+/// `canary { … }`: targets with ports that are known to answer, asked again and again to tell the path's loss from
+/// silence. product.md F8.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Canary {
+    /// Which of the targets.
+    pub query: Predicate,
+    /// TCP ports that are open there.
+    pub tcp: PortSet,
+    /// The block.
+    pub span: Span,
+}
+
 /// `targets { … }`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Targets {
@@ -417,6 +429,8 @@ pub struct Targets {
     pub exclude: Option<TagFilter>,
     /// One more query.
     pub filter_query: Option<Predicate>,
+    /// Assets with ports that are known to answer.
+    pub canary: Option<Canary>,
     /// rhai script, relative to the workspace.
     pub hook: Option<Spanned<String>>,
     /// Names of load balancers. Guide rules E8, E9.

@@ -7,7 +7,11 @@ use std::sync::Arc;
 use super::address::Addressed;
 use super::funnel::Work;
 use super::hook::Narrowed;
-use super::plan::Plan;
+use super::plan::{Canaries, Plan};
+use crate::lang::query::predicate::Truth;
+
+/// Canaries used at most: more of them tell nothing more.
+const CANARIES: usize = 64;
 
 /// Moves the targets into the plan, and collects what the hook said about their assets.
 pub(super) fn arrange(work: &Work<'_>, narrowed: &BTreeMap<u32, Narrowed>, addressed: &Addressed, plan: &mut Plan) {
@@ -20,10 +24,21 @@ pub(super) fn arrange(work: &Work<'_>, narrowed: &BTreeMap<u32, Narrowed>, addre
     let mut arranged: Vec<(i64, usize)> = addressed.rows.iter().enumerate().map(|(i, row)| (place(row), i)).collect();
     arranged.sort_unstable();
     let rates = rates(narrowed, addressed, plan);
+    plan.canaries = canaries(work, &arranged, addressed);
     for (new, (_, old)) in arranged.into_iter().enumerate() {
         plan.targets.extend(addressed.targets.get(old).cloned());
         plan.rates.extend(rates.get(&old).map(|rate| (new as u32, *rate)));
     }
+}
+
+/// The canary's ports on those of the targets that match it. Where that cannot be told, a target is none.
+fn canaries(work: &Work<'_>, arranged: &[(i64, usize)], addressed: &Addressed) -> Option<Canaries> {
+    let canary = work.input.job.targets.canary.as_ref()?;
+    let members = canary.query.evaluate(work.input.snapshot, &work.moment());
+    let rows = arranged.iter().map(|(_, old)| addressed.rows.get(*old).copied().flatten());
+    let matching = rows.zip(0u32..).filter(|(row, _)| row.is_some_and(|r| members.of(r) == Truth::In));
+    let pairs = matching.flat_map(|(_, target)| canary.tcp.iter().map(move |port| (target, port)));
+    Some(Canaries { pairs: pairs.take(CANARIES).collect(), clause: work.locate(canary.span) })
 }
 
 /// The lowest rate that any asset behind a target asks for, where it is below what the profile allows one address.

@@ -11,6 +11,11 @@ pub const STUDY_SYNS: u8 = 10;
 /// Rounds of an echo and a timestamp request that it can cost.
 pub const STUDY_PINGS: u8 = 2;
 
+/// Packets to canaries at most: so many, and one for each hundred others.
+pub const CANARY_PACKETS: u64 = 200;
+/// Of so many other packets, one may go to a canary.
+pub const CANARY_SHARE: u64 = 100;
+
 /// Packets one try of all pings costs.
 pub fn pings(profile: &Profile) -> u64 {
     profile
@@ -34,8 +39,15 @@ fn talks(profile: &Profile) -> bool {
 }
 
 /// The bound for so many targets, the slowest of which a hook allows only `slowest` packets a second, where conversations
-/// make at most `per_port` connections to one port.
-pub fn bound(profile: &Profile, probes: &ProbeSet, targets: u64, slowest: Option<u32>, per_port: u32) -> Cost {
+/// make at most `per_port` connections to one port, and some targets are `canaries`.
+pub fn bound(
+    profile: &Profile,
+    probes: &ProbeSet,
+    targets: u64,
+    slowest: Option<u32>,
+    per_port: u32,
+    canaries: bool,
+) -> Cost {
     if targets == 0 {
         return Cost::default();
     }
@@ -43,6 +55,8 @@ pub fn bound(profile: &Profile, probes: &ProbeSet, targets: u64, slowest: Option
     let probed = u64::from(probes.tcp.len()) + u64::from(probes.udp.len());
     let per_host_max = (pings(profile) + probed) * tries + NEIGHBOUR_TRIES + study(profile);
     let packets_max = per_host_max.saturating_mul(targets);
+    let to_canaries = if canaries { CANARY_PACKETS + packets_max / CANARY_SHARE } else { 0 };
+    let (packets_max, per_host_max) = (packets_max.saturating_add(to_canaries), per_host_max + to_canaries);
     let rate = profile.rate.map(|r| r.per_second);
     let host_rate = [slowest, profile.per_host.map(|r| r.per_second)].into_iter().flatten().min();
     let time = |packets: u64, rate: Option<u32>| packets.div_ceil(u64::from(rate.unwrap_or(u32::MAX)).max(1));
@@ -66,15 +80,18 @@ mod tests {
         profile.per_host = None;
         let probes = ProbeSet { tcp: (1..=7).collect(), udp: Default::default() };
         profile.checks = Checks::Some(Vec::new());
-        let cost = bound(&profile, &probes, 10, None, 600);
+        let cost = bound(&profile, &probes, 10, None, 600, false);
         let none = Cost::default();
         assert_eq!(cost, Cost { packets_max: 330, per_host_max: 33, seconds: 4, ..none });
-        assert_eq!(bound(&profile, &probes, 10, Some(1), 600).seconds, 33);
-        assert_eq!(bound(&profile, &probes, 0, None, 600), none);
+        assert_eq!(bound(&profile, &probes, 10, Some(1), 600, false).seconds, 33);
+        assert_eq!(bound(&profile, &probes, 0, None, 600, false), none);
         // With checks: ten more SYNs, two more echo and timestamp requests, and conversations with every port that opens.
         profile.checks = Checks::All;
-        let cost = bound(&profile, &probes, 10, None, 600);
+        let cost = bound(&profile, &probes, 10, None, 600, false);
         assert_eq!((cost.per_host_max, cost.packets_max), (47, 470));
         assert_eq!((cost.connections_per_port_max, cost.connections_max), (600, 42_000));
+        // A canary may be asked 200 times, and once more for each hundred packets.
+        let cost = bound(&profile, &probes, 10, None, 600, true);
+        assert_eq!((cost.per_host_max, cost.packets_max), (47 + 204, 470 + 204));
     }
 }

@@ -83,7 +83,7 @@ impl<'a> Work<'a> {
         Self { input, provider, where_members }
     }
 
-    fn moment(&self) -> Moment<'a> {
+    pub(super) fn moment(&self) -> Moment<'a> {
         Moment { now: self.input.now, tags: Some(self.input.tags) }
     }
 

@@ -59,6 +59,10 @@ fn tail(plan: &Plan) -> String {
         }
     }
     let _ = writeln!(text, "consent {:?} authentication {}", profile.consent, profile.authentication);
+    for (target, port) in plan.canaries.iter().flat_map(|c| &c.pairs) {
+        let addr = plan.targets.get(*target as usize).map(|t| t.addr().to_string());
+        let _ = writeln!(text, "canary {} tcp {port}", addr.unwrap_or_default());
+    }
     for range in plan.exclusions.ranges() {
         let _ = writeln!(text, "exclude {range}");
     }

@@ -156,6 +156,8 @@ pub struct Plan {
     pub excluded: Vec<Excluded>,
     /// Lower rates that a hook asked for: packets a second by target index.
     pub rates: BTreeMap<u32, u32>,
+    /// Targets that are known to answer; none where the job names no canary.
+    pub canaries: Option<Canaries>,
     /// Whether there is something to scan.
     pub launch: Launch,
     /// Longest time on one host.
@@ -173,6 +175,15 @@ pub enum Launch {
     Failed,
     /// There are none, and the scan is not launched. Guide rule E11.
     NotLaunched,
+}
+
+/// The job's canary among the targets. product.md F8.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Canaries {
+    /// Index of the target and TCP port, in plan order; empty where no target matches.
+    pub pairs: Vec<(u32, u16)>,
+    /// The block.
+    pub clause: Location,
 }
 
 /// An address that an exclusion took out.

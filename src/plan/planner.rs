@@ -226,6 +226,7 @@ pub fn plan(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
         annotations: Vec::new(),
         excluded: addressed.excluded.clone(),
         rates: BTreeMap::new(),
+        canaries: None,
         launch,
         hash: "".into(),
     };
@@ -237,6 +238,7 @@ pub fn plan(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
         plan.targets.len() as u64,
         slowest,
         input.limits.service_connections_per_port,
+        plan.canaries.as_ref().is_some_and(|c| !c.pairs.is_empty()),
     );
     plan.hash = hash(&plan);
     plan.check_sums().map_err(PlanError::Sums)?;

@@ -34,7 +34,7 @@ pub(crate) fn plan(
         };
         Target::new(*addr, None, TargetKind::Asset, Arc::new(warrant))
     };
-    let cost = cost::bound(&profile, &probes, addrs.len() as u64, None, 600);
+    let cost = cost::bound(&profile, &probes, addrs.len() as u64, None, 600, false);
     Plan {
         scan: text.clone(),
         provider: Provider::Aws,
@@ -61,6 +61,7 @@ pub(crate) fn plan(
         annotations: Vec::new(),
         excluded: Vec::new(),
         rates: BTreeMap::new(),
+        canaries: None,
         launch: Launch::Ready,
         max_time_per_host: profile.max_time_per_host,
         hash: text,

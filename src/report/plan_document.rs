@@ -51,6 +51,9 @@ pub struct PlanDocument {
     pub tcp: String,
     /// UDP ports.
     pub udp: String,
+    /// Targets that are known to answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub canaries: Vec<CanaryRecord>,
     /// What was not read.
     pub gaps: Vec<GapRecord>,
     /// Assets that could not be told.
@@ -108,6 +111,15 @@ pub struct WarrantRecord {
     pub given: String,
     /// Expires, RFC 3339.
     pub expires: String,
+}
+
+/// A port of a target that is known to answer.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CanaryRecord {
+    /// Address.
+    pub address: String,
+    /// TCP port.
+    pub tcp: u16,
 }
 
 /// Bound of what is sent.
@@ -180,6 +192,7 @@ impl From<&Plan> for PlanDocument {
             target_list: plan.targets.iter().map(target).collect(),
             tcp: plan.probes.tcp.to_string(),
             udp: plan.probes.udp.to_string(),
+            canaries: plan.canaries.iter().flat_map(|c| &c.pairs).filter_map(|c| canary(plan, c)).collect(),
             gaps: plan.gaps.iter().map(gap).collect(),
             cannot_tell: plan.cannot_tell.iter().map(ToString::to_string).collect(),
             exclusions: plan.exclusions.ranges().map(|r| r.to_string()).collect(),
@@ -194,6 +207,10 @@ impl From<&Plan> for PlanDocument {
             hash: plan.hash.to_string(),
         }
     }
+}
+
+fn canary(plan: &Plan, (target, tcp): &(u32, u16)) -> Option<CanaryRecord> {
+    Some(CanaryRecord { address: plan.targets.get(*target as usize)?.addr().to_string(), tcp: *tcp })
 }
 
 fn target(target: &crate::plan::target::Target) -> TargetRecord {
@@ -241,6 +258,9 @@ pub fn moved(approved: &PlanDocument, now: &PlanDocument) -> Vec<String> {
     }
     if (&approved.tcp, &approved.udp) != (&now.tcp, &now.udp) {
         found.push("other ports".into());
+    }
+    if approved.canaries != now.canaries {
+        found.push("other canaries".into());
     }
     if approved.exclusions != now.exclusions {
         found.push("other exclusions".into());

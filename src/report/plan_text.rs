@@ -67,6 +67,7 @@ pub fn review(plan: &Plan, job: &Job) -> String {
     counts(plan, &mut out);
     losses(plan, &mut out);
     targets(plan, &mut out);
+    canaries(plan, &mut out);
     let _ = writeln!(
         out,
         "At most {} packets, {} to any one address; {} at {}.",
@@ -155,6 +156,21 @@ fn losses(plan: &Plan, out: &mut String) {
         let _ = writeln!(out, "         name     {}: {what}", r.name);
     }
     out.push('\n');
+}
+
+fn canaries(plan: &Plan, out: &mut String) {
+    let Some(canaries) = &plan.canaries else { return };
+    let shown = canaries
+        .pairs
+        .iter()
+        .filter_map(|(t, port)| Some(format!("{} tcp {port}", plan.targets.get(*t as usize)?.addr())));
+    let shown: Vec<String> = shown.take(SHOWN).collect();
+    let text = match canaries.pairs.len() {
+        0 => "no target matches, so only ports found open can tell a loss".to_owned(),
+        n if n > SHOWN => format!("{} and {} more", shown.join(", "), n - SHOWN),
+        _ => shown.join(", "),
+    };
+    let _ = writeln!(out, "Canary: {text}  ({})", canaries.clause);
 }
 
 /// Targets shown before the rest is only counted.

@@ -27,6 +27,9 @@ const DATAGRAMS: u16 = 4_032;
 /// Ports in all.
 pub(super) const BLOCK: u16 = 4 * KIND + DATAGRAMS;
 
+/// Ports of probes to canaries, after those of a closer look: a number comes again only when its answer came long ago.
+const FIRST_CANARY: u16 = 4 * KIND + 256;
+
 impl Ports {
     pub(super) fn syn(self, try_number: u8) -> u16 {
         self.0 + u16::from(try_number) % KIND
@@ -50,6 +53,11 @@ impl Ports {
         self.0 + 4 * KIND + u16::from(number)
     }
 
+    /// SYNs to canaries, after those.
+    pub(super) fn canary(self, number: u16) -> u16 {
+        self.0 + FIRST_CANARY + number % (BLOCK - FIRST_CANARY)
+    }
+
     /// The number of such a SYN.
     pub(super) fn studied(self, port: u16) -> Option<u8> {
         port.checked_sub(self.0 + 4 * KIND).and_then(|n| u8::try_from(n).ok())
@@ -67,6 +75,7 @@ impl Ports {
             1 => Some(Kind::Ack((n - KIND) as u8)),
             2 => Some(Kind::Control),
             3 => Some(Kind::Ping),
+            _ if (FIRST_CANARY..BLOCK).contains(&n) => Some(Kind::Canary),
             _ => None,
         }
     }
@@ -78,6 +87,7 @@ enum Kind {
     Ack(u8),
     Control,
     Ping,
+    Canary,
 }
 
 /// The keyed cookies.
@@ -129,7 +139,7 @@ struct Seen {
     ttl: u8,
     /// Which try it answers, where that can be told.
     try_number: Option<u8>,
-    /// The source port, where it answers a control probe.
+    /// The source port, where it answers a control probe or one to a canary.
     control: Option<u16>,
 }
 
@@ -163,7 +173,9 @@ impl Engine {
                     Seen { host, port: Some((true, port)), answer, reason, ttl, try_number: None, control: None };
                 match kind {
                     Kind::Syn(n) if acknowledgement == cookie.wrapping_add(1) => seen.try_number = Some(n),
-                    Kind::Control if acknowledgement == cookie.wrapping_add(1) => seen.control = Some(our_port),
+                    Kind::Control | Kind::Canary if acknowledgement == cookie.wrapping_add(1) => {
+                        seen.control = Some(our_port)
+                    }
                     Kind::Ping if acknowledgement == cookie.wrapping_add(1) => {}
                     // It tells that the host is there, and nothing of the port.
                     Kind::Ack(_) if sequence == cookie && !syn_ack => seen.port = None,
@@ -227,6 +239,11 @@ impl Engine {
     }
 
     fn control_answered(&mut self, seen: &Seen, now: Duration) {
+        let open = seen.answer == Answer::Open;
+        if seen.control.is_some_and(|port| self.canary_answered(seen.host, port, open, now)) {
+            self.counters.replies += 1;
+            return;
+        }
         let place = seen.port.and_then(|(tcp, port)| self.grid.position(seen.host, tcp, port));
         let place = place.and_then(|p| self.window.place(p));
         let found = self.controls.iter().position(|c| Some(c.place) == place && Some(c.source_port) == seen.control);

@@ -26,6 +26,15 @@ const QUEUE: Duration = Duration::from_millis(10);
 const CONTROLS: u32 = 64;
 /// What a control probe counts for after another one: a thousand of them tell what is usual.
 const FADE: f64 = 0.999;
+/// Probes to canaries that a decision needs, and those of them lost beyond the usual that are too many.
+const CANARIES: f64 = 32.0;
+const TOO_MANY: f64 = 0.25;
+/// Answers of canaries that let the rate grow, where nothing else answers.
+const CANARIES_FINE: f64 = 12.0;
+/// Cuts that bring nothing before the loss is taken as the path's own.
+const CUTS: u8 = 3;
+/// Long round trips to canaries, one after the other, that are a queue.
+const LONG_TRIPS: u32 = 4;
 /// Standard deviations that are no chance any more, of as many looks as a scan has.
 const CHANCE: f64 = 4.0;
 
@@ -37,6 +46,23 @@ struct Slot {
     answered: u32,
     /// Answers that came in this interval, whatever they answer.
     arrived: u32,
+}
+
+/// What canaries have told since the last decision.
+#[derive(Debug, Clone, Copy, Default)]
+struct Canaries {
+    ended: f64,
+    lost: f64,
+    long_trips: u32,
+    /// Probes sent before it tell of another rate.
+    since: Duration,
+    /// The share that is lost at any rate, whether it has been measured, and what is being added up for it.
+    usual: f64,
+    known: bool,
+    longer: (f64, f64),
+    /// While cutting is being tried: the rate and the loss before it, and the cuts.
+    trial: Option<(f64, f64, u8)>,
+    answer: bool,
 }
 
 /// The rate and what it was learnt from.
@@ -60,6 +86,7 @@ pub(super) struct Auto {
     controls: (u64, u32),
     /// Control probes that ended and those lost of them, older ones counting for less: the usual loss.
     usual_controls: (f64, f64),
+    canaries: Canaries,
     looked: Duration,
     hold: Duration,
     drain: Option<(Duration, f64)>,
@@ -86,6 +113,7 @@ impl Default for Auto {
             grown: Duration::ZERO,
             controls: (0, 0),
             usual_controls: (0.0, 0.0),
+            canaries: Canaries::default(),
             looked: Duration::ZERO,
             hold: Duration::ZERO,
             drain: None,
@@ -161,6 +189,54 @@ impl Auto {
         self.usual_controls = (all * FADE + 1.0, lost * FADE + f64::from(u8::from(!answered)));
     }
 
+    /// A probe to a canary, sent at this moment, has come to its end; `long` where its round trip was far beyond the
+    /// canary's shortest.
+    pub(super) fn canary(&mut self, answered: bool, long: bool, sent: Duration) {
+        let canaries = &mut self.canaries;
+        canaries.answer |= answered;
+        if sent >= canaries.since {
+            canaries.ended += 1.0;
+            canaries.lost += f64::from(u8::from(!answered));
+            canaries.long_trips = if long { canaries.long_trips + 1 } else { 0 };
+        }
+    }
+
+    /// Decides by the canaries: true where the rate is to be cut.
+    fn ask_canaries(&mut self, now: Duration) -> bool {
+        let rate = self.rate;
+        let canaries = &mut self.canaries;
+        if canaries.long_trips >= LONG_TRIPS {
+            return true;
+        }
+        if canaries.lost > CANARIES * (canaries.usual + TOO_MANY) {
+            let loss = canaries.lost / canaries.ended;
+            let (before, first, cuts) = canaries.trial.unwrap_or((rate, loss, 0));
+            if cuts < CUTS || loss < first * 0.8 {
+                canaries.trial = Some((before, first, cuts + 1));
+                return true;
+            }
+            // Less was sent, and as much was lost.
+            *canaries = Canaries { usual: loss, known: true, since: now, answer: true, ..Canaries::default() };
+            (self.rate, self.ceiling) = (before, FASTEST);
+            return false;
+        }
+        let fine = self.smooth.is_none() && canaries.ended >= CANARIES_FINE && canaries.lost == 0.0 && self.limited;
+        if fine || canaries.ended >= CANARIES {
+            canaries.longer = (canaries.longer.0 + canaries.ended, canaries.longer.1 + canaries.lost);
+            if canaries.longer.0 >= CANARIES * 4.0 {
+                let loss = canaries.longer.1 / canaries.longer.0;
+                // What comes with a higher rate never becomes usual.
+                canaries.usual = if canaries.known { canaries.usual.min(loss) } else { loss };
+                (canaries.longer, canaries.known) = ((0.0, 0.0), true);
+            }
+            *canaries = Canaries { trial: None, since: now, ended: 0.0, lost: 0.0, ..*canaries };
+        }
+        if fine {
+            self.rate = (self.rate * if self.rate < self.ceiling { 1.5 } else { 1.03 }).min(FASTEST);
+        }
+        false
+    }
+
     /// The kernel dropped answers.
     pub(super) fn dropped(&mut self) {
         self.trouble = true;
@@ -196,7 +272,8 @@ impl Auto {
         let fewer = self.fewer_answers(now, trip);
         let lost = self.controls_lost();
         if now >= self.hold {
-            if queue || fewer || lost || self.trouble {
+            let canaries = self.ask_canaries(now);
+            if queue || fewer || lost || canaries || self.trouble {
                 self.cut(now, trip);
             } else if self.drain.is_none() && self.limited {
                 self.grow(now);
@@ -210,6 +287,10 @@ impl Auto {
 
     fn grow(&mut self, now: Duration) {
         let Some((smooth, _)) = self.smooth else {
+            if self.canaries.answer {
+                // They steer.
+                return;
+            }
             // Nothing to steer by.
             self.rate = (self.rate * 1.05).min(BLIND.max(self.rate));
             return;
@@ -249,6 +330,7 @@ impl Auto {
         self.hold = now + behind * 2 + trip.max(Duration::from_millis(20));
         self.controls = (0, 0);
         self.judged = slot_number(self.hold) + 1;
+        self.canaries = Canaries { since: now, ended: 0.0, lost: 0.0, long_trips: 0, ..self.canaries };
     }
 
     fn slot(&self, number: u64) -> Option<&Slot> {
@@ -364,6 +446,52 @@ mod tests {
         let (auto, per_second, _) = over(1e9, 1.0, 0.0, 10, 5);
         assert!(per_second <= BLIND, "{per_second}");
         assert_eq!((auto.patience(), auto.cuts), (None, 0));
+    }
+
+    /// A path that drops what is beyond its capacity and loses a share of the rest, with nothing but a canary behind it:
+    /// the rate in the end, and how often it was cut.
+    fn silent(capacity: f64, loss: f64, seconds: u64) -> (f64, u32) {
+        let mut auto = Auto::default();
+        let (mut due, mut dice) = (Duration::ZERO, 7u64);
+        for ms in 0..seconds * 1_000 {
+            let now = Duration::from_millis(ms + 1_000);
+            auto.look(now);
+            let n = auto.allowance(now, 1_000_000);
+            auto.took(n, now);
+            if now >= due {
+                due = now + Duration::from_millis(10);
+                let through = (capacity / auto.rate()).min(1.0) * (1.0 - loss);
+                dice ^= dice << 13;
+                dice ^= dice >> 7;
+                dice ^= dice << 17;
+                auto.canary((dice >> 11) as f64 / ((1u64 << 53) as f64) < through, false, now);
+            }
+        }
+        (auto.rate(), auto.cuts)
+    }
+
+    #[test]
+    fn a_canary_steers_where_all_else_is_silent() {
+        let (rate, cuts) = silent(4_000.0, 0.0, 10);
+        assert!((1_500.0..5_500.0).contains(&rate) && cuts >= 2, "narrow: {rate}, {cuts} cuts");
+        let (rate, cuts) = silent(1e9, 0.0, 5);
+        assert!(rate > BLIND * 2.0 && cuts == 0, "wide: {rate}, {cuts} cuts");
+        let (rate, cuts) = silent(1e9, 0.1, 10);
+        assert!(rate > 20_000.0 && cuts <= 1, "lossy: {rate}, {cuts} cuts");
+        // Half is lost at any rate: cutting is tried, brings nothing, and is taken back.
+        let (rate, cuts) = silent(1e9, 0.5, 10);
+        assert!(rate >= START && cuts <= 8, "half lost: {rate}, {cuts} cuts");
+    }
+
+    #[test]
+    fn a_queue_before_a_canary_cuts() {
+        let mut auto = Auto::default();
+        for i in 0..4u64 {
+            let now = Duration::from_millis(1_000 + 20 * i);
+            auto.canary(true, true, now);
+            auto.look(now);
+        }
+        assert_eq!((auto.cuts, auto.rate() as u32), (1, 10_000));
     }
 
     #[test]

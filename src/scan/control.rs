@@ -99,8 +99,9 @@ impl Engine {
             self.window.ask(place, now);
             self.rates.take(host, now);
             self.auto.took(1, now);
+            self.canaries.others += 1;
             self.controls.push(Control { place, source_port, sent: now });
-            self.shots.push(Shot { host, place, control: true, last_try: false });
+            self.shots.push(Shot { host, place, control: true, last_try: false, canary: None });
             if let Some(h) = self.hosts.get_mut(host as usize) {
                 h.last = now;
             }

@@ -142,12 +142,14 @@ impl<'a, 'b> Sender<'a, 'b> {
                     }
                     Trouble::Lost => {
                         (sent..batch.len()).for_each(|_| engine.not_sent(sent, None));
+                        engine.canaries_sent();
                         self.outcome.counters.sent += sent as u64;
                         return self.link_lost(&error);
                     }
                 },
             }
         }
+        engine.canaries_sent();
         self.outcome.counters.sent += sent as u64;
         true
     }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::answer::{Cookies, Ports};
 use super::auto::Auto;
+use super::canary::Canaries;
 use super::control::{CONTROL_PAUSE, CONTROLS};
 use super::grid::{Ask, Grid};
 use super::hosts::{Aim, Cut, Host};
@@ -48,6 +49,8 @@ pub(super) struct Setup<'a> {
     pub(super) seed: u64,
     /// Source ports that belong to the scan.
     pub(super) ports: Ports,
+    /// Ports that are known to answer: place among the aims, and port.
+    pub(super) canaries: Vec<(u32, u16)>,
 }
 
 /// What the engine wants next.
@@ -68,6 +71,14 @@ pub(super) struct Shot {
     pub(super) place: u32,
     pub(super) control: bool,
     pub(super) last_try: bool,
+    /// The source port of a probe to a canary, which has no place.
+    pub(super) canary: Option<u16>,
+}
+
+impl Shot {
+    pub(super) fn canary(host: u32, source_port: u16) -> Self {
+        Self { host, place: u32::MAX, control: false, last_try: false, canary: Some(source_port) }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,6 +151,7 @@ pub(super) struct Engine {
     pub(super) pool: VecDeque<u32>,
     pub(super) controls: Vec<Control>,
     pub(super) controlled: Duration,
+    pub(super) canaries: Canaries,
     pub(super) tally: Tally,
     /// The ledger of what the present window does not hold.
     pub(super) ledger: Ledger,
@@ -214,6 +226,7 @@ impl Engine {
             pool: VecDeque::new(),
             controls: Vec::new(),
             controlled: Duration::ZERO,
+            canaries: Canaries::new(setup.canaries),
             tally: Tally::default(),
             ledger: Ledger::default(),
             given_back: Vec::new(),
@@ -336,6 +349,15 @@ impl Engine {
         self.present = now;
         self.auto.look(now);
         self.end_controls(now);
+        self.end_canaries(now);
+        self.canaries.due = self.next_canary(now).is_some();
+        let next = self.fill_up(now, batch);
+        self.add_canary(now, batch);
+        // A probe to a canary goes by itself where all else has to wait.
+        if batch.len() > 0 { Next::Send } else { next }
+    }
+
+    fn fill_up(&mut self, now: Duration, batch: &mut Batch) -> Next {
         loop {
             if self.phase == Phase::End {
                 return Next::Done;
@@ -361,12 +383,17 @@ impl Engine {
                 self.end_round(now);
                 continue;
             }
-            let room = self.room(now, BATCH);
+            let room = self.room(now, BATCH).saturating_sub(usize::from(self.canaries.due));
             if room == 0 {
                 return Next::Wait(self.rates.run_ready_at(32).max(self.auto.ready_at(32)));
             }
             let mut later = None;
+            // Any place, by turns: the first frames of a batch fare better on a full path than the last.
+            let place = self.canaries.shuffled() % room;
             while batch.len() < room {
+                if batch.len() == place {
+                    self.add_canary(now, batch);
+                }
                 match self.pick(now) {
                     Picked::Pair(place, host, ask) => self.shoot(place, host, ask, now, batch),
                     Picked::Later(at) => {
@@ -391,7 +418,7 @@ impl Engine {
     }
 
     /// Frames the run may send now.
-    fn room(&mut self, now: Duration, most: usize) -> usize {
+    pub(super) fn room(&mut self, now: Duration, most: usize) -> usize {
         let most = self.rates.allowance(now, most);
         self.auto.allowance(now, most)
     }
@@ -606,7 +633,8 @@ impl Engine {
         }
         self.rates.take(host_number, now);
         self.auto.took(1, now);
-        self.shots.push(Shot { host: host_number, place, control: false, last_try });
+        self.canaries.others += 1;
+        self.shots.push(Shot { host: host_number, place, control: false, last_try, canary: None });
     }
 
     /// Adds the frame of a question to the batch; false where it cannot be built.
@@ -645,6 +673,11 @@ impl Engine {
     pub(super) fn not_sent(&mut self, index: usize, cut: Option<Cut>) {
         let Some(shot) = self.shots.get(index).copied() else { return };
         self.shots.remove(index);
+        if let Some(source_port) = shot.canary {
+            self.canary_not_sent(source_port);
+            return;
+        }
+        self.canaries.others -= 1;
         self.window.unask(shot.place);
         self.exhausted -= u32::from(shot.last_try);
         if shot.control {

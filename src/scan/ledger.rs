@@ -133,6 +133,11 @@ impl Ledger {
         self.totals.clone()
     }
 
+    /// Packets of single lines.
+    pub(super) fn single(&self) -> u64 {
+        self.lines.values().map(|n| u64::from(*n)).sum()
+    }
+
     /// Takes in what another part of the same run has sent.
     pub fn merge(&mut self, other: Self) {
         for (entry, n) in other.lines {

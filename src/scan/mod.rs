@@ -5,6 +5,7 @@ pub mod admission;
 mod answer;
 mod auto;
 mod bytes;
+mod canary;
 mod checkpoint;
 pub mod connect;
 mod control;

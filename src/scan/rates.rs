@@ -101,6 +101,12 @@ impl Rates {
         if self.own.is_empty() { self.host } else { self.own.get(&host).copied().or(self.host) }
     }
 
+    /// The longest time between two packets that a rate over this host asks for; zero where none does.
+    pub(super) fn slowest_interval(&self, host: u32) -> Duration {
+        let spacings = [self.run.map(|(spacing, _)| spacing), self.network, self.spacing(host)];
+        Duration::from_nanos(spacings.into_iter().flatten().map(|s| s.interval_ns).max().unwrap_or(0))
+    }
+
     /// True where only the run as a whole is paced.
     pub(super) fn is_flat(&self) -> bool {
         self.network.is_none() && self.host.is_none() && self.own.is_empty()

@@ -153,6 +153,7 @@ impl Work<'_, '_> {
             .with_leases(input.leases.clone());
         let mut sender = Sender::new(input, gate, outcome);
         let (aims, sources) = self.aims(link, &mut sender);
+        let canaries = self.canaries(&aims);
         let tcp: Vec<u16> = input.plan.probes.tcp.iter().collect();
         let udp: Vec<u16> = input.plan.probes.udp.iter().collect();
         let setup = Setup {
@@ -163,6 +164,7 @@ impl Work<'_, '_> {
             profile: &input.plan.profile,
             seed: input.seed,
             ports: self.ports,
+            canaries,
         };
         let mut engine = Engine::new(setup);
         if let Some(earlier) = earlier
@@ -224,6 +226,13 @@ impl Work<'_, '_> {
         (aims, sources)
     }
 
+    /// The plan's canaries that are reached over this link.
+    fn canaries(&self, aims: &[Aim]) -> Vec<(u32, u16)> {
+        let pairs = self.input.plan.canaries.iter().flat_map(|c| &c.pairs);
+        let place = |target: u32| aims.iter().position(|a| a.target == target);
+        pairs.filter_map(|(target, port)| Some((place(*target)? as u32, *port))).collect()
+    }
+
     fn collect(&self, engine: &mut Engine, outcome: &mut ScanOutcome, measured: &mut Measured) {
         outcome.coverage.done += engine.done();
         engine.close();
@@ -266,6 +275,7 @@ impl Work<'_, '_> {
                 span: Some((wall(known.sent.0), wall(known.sent.1))),
             });
         }
+        outcome.notes.extend(engine.canary_notes());
         if engine.auto.cuts > 0 {
             outcome.notes.push(format!(
                 "the rate was cut {} times, to {:.0} packets a second at the end: the path carries no more",

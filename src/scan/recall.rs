@@ -48,6 +48,13 @@ impl Tally {
         self.controls_lost += u64::from(!answered);
     }
 
+    /// So many lost control probes told nothing of the path.
+    pub fn take_back(&mut self, lost: u64) {
+        for counter in [&mut self.tries, &mut self.lost, &mut self.controls, &mut self.controls_lost] {
+            *counter = counter.saturating_sub(lost);
+        }
+    }
+
     /// Frames for us that the kernel dropped: answers that came and were not seen.
     pub fn dropped(&mut self, frames: u64) {
         self.tries += frames;

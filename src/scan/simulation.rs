@@ -21,9 +21,10 @@ use crate::base::clock::ManualClock;
 use crate::base::limits::Limits;
 use crate::base::progress::{Progress, Stop};
 use crate::base::quantity::Rate;
+use crate::base::source::Location;
 use crate::lang::job::{DeadHosts, Ping, Profile};
-use crate::plan::plan::{Plan, ProbeSet};
-use crate::plan::sample;
+use crate::plan::plan::{Canaries, Plan, ProbeSet};
+use crate::plan::{cost, sample};
 
 const SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
 const GATEWAY: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
@@ -194,7 +195,7 @@ prop_compose! {
             loss, repeated, forged,
             delay: Duration::from_millis(delay),
             jitter: Duration::from_millis(jitter),
-            capacity: None,
+            capacity: None, queue: None,
             full_every: full,
         }
     }
@@ -217,6 +218,7 @@ proptest! {
         per_network in prop_oneof![Just(None), (20u32..900).prop_map(Some)],
         ping in any::<bool>(),
         skip in any::<bool>(),
+        canary in prop_oneof![Just(None), (1u16..14).prop_map(Some)],
         seed in any::<u64>(),
     ) {
         let limit = |n: Option<u32>| n.map(|per_second| Rate { per_second });
@@ -232,6 +234,9 @@ proptest! {
             .iter()
             .map(|(n, more)| AddrRange { first: host(*n), last: host(n + more) })
             .collect();
+        if let Some(port) = canary {
+            plan = with_canary(plan, port);
+        }
         let lossless = faults.loss == 0.0;
         let machines: HashMap<IpAddr, Machine> = machines.into_iter().enumerate().map(|(i, m)| (host(i), m)).collect();
         // Machines that nobody may talk to stand beside the targets.
@@ -327,6 +332,122 @@ fn a_narrow_path_is_not_buried() {
     let world = World::new(plan_of(64, &ports, profile()), block(false), faults);
     let (outcome, _, _) = world.scan(None, &crate::base::progress::Silent);
     assert_eq!(found(&outcome), world.truth());
+}
+
+/// A plan whose canary is a port of its first target.
+fn with_canary(mut plan: Plan, port: u16) -> Plan {
+    let clause = Location { file: "job.pal".into(), line: 1, column: 1 };
+    plan.canaries = Some(Canaries { pairs: vec![(0, port)], clause });
+    plan.cost = cost::bound(&plan.profile, &plan.probes, plan.targets.len() as u64, None, 600, true);
+    plan
+}
+
+fn canary_notes(outcome: &ScanOutcome) -> Vec<&str> {
+    outcome.notes.iter().map(String::as_str).filter(|n| n.starts_with("canary ")).collect()
+}
+
+/// Behind a narrow path that drops what is too much, nothing answers but a few ports that a full path hides: only a
+/// canary tells.
+#[test]
+fn a_canary_keeps_a_silent_path_from_being_buried() {
+    let ports: Vec<u16> = (1..=200).collect();
+    let mut machines: HashMap<IpAddr, Machine> = (0..64)
+        .map(|n| {
+            (
+                host(n),
+                Machine { open: if n % 8 == 5 { [77].into() } else { [].into() }, silent: true, ..Machine::default() },
+            )
+        })
+        .collect();
+    machines.insert(host(0), Machine { open: [443].into(), silent: true, ..Machine::default() });
+    let faults = Faults {
+        delay: Duration::from_millis(20),
+        capacity: Some(2_000.0),
+        queue: Some(Duration::from_millis(5)),
+        ..Faults::default()
+    };
+    let profile = Profile { retries: 3, ..profile() };
+    let blind = World::new(plan_of(64, &ports, profile.clone()), machines.clone(), faults.clone());
+    let (outcome, ..) = blind.scan(None, &crate::base::progress::Silent);
+    let found_blind = found(&outcome).len();
+    let world = World::new(with_canary(plan_of(64, &ports, profile), 443), machines, faults);
+    let (outcome, sent, _) = world.scan(None, &crate::base::progress::Silent);
+    assert!(found_blind < 8, "{found_blind} of 8 found without a canary");
+    assert_eq!(found(&outcome), world.truth(), "{:?}", outcome.notes);
+    assert_eq!(captured(&sent), booked(&outcome));
+    assert!(outcome.ledger.total() <= world.plan.cost.packets_max);
+    assert!(canary_notes(&outcome)[0].starts_with("canary 198.18.0.0 tcp 443: "), "{:?}", outcome.notes);
+}
+
+/// Where nothing but the canary answers, it alone measures the recall.
+#[test]
+fn a_canary_measures_what_silence_cannot() {
+    let ports: Vec<u16> = (1..=200).collect();
+    let mut machines: HashMap<IpAddr, Machine> =
+        (0..64).map(|n| (host(n), Machine { silent: true, ..Machine::default() })).collect();
+    machines.insert(host(0), Machine { open: [443].into(), silent: true, ..Machine::default() });
+    let faults = Faults { loss: 0.05, delay: Duration::from_millis(20), ..Faults::default() };
+    let plan = || plan_of(64, &ports, Profile { recall: Some(99_000), retries: 4, ..profile() });
+    let (outcome, ..) = World::new(plan(), machines.clone(), faults.clone()).scan(None, &crate::base::progress::Silent);
+    assert_eq!(outcome.recall.unwrap().at_least, None);
+    let world = World::new(with_canary(plan(), 443), machines, faults);
+    let (outcome, sent, _) = world.scan(None, &crate::base::progress::Silent);
+    let recall = outcome.recall.clone().unwrap();
+    assert!(recall.reached() && (0.04..0.2).contains(&recall.tally.loss()), "{}", recall.describe());
+    assert!(outcome.ledger.total() < 64 * 200 * 5, "the recall was reached before all tries");
+    assert_eq!(captured(&sent), booked(&outcome));
+}
+
+/// A canary that is silent or closed, or falls silent, tells nothing, slows nothing, and is named.
+#[test]
+fn a_canary_that_does_not_sing_is_told() {
+    let ports: Vec<u16> = (1..=200).collect();
+    let machines = |first: Machine| {
+        let mut machines = block(false);
+        machines.insert(host(0), first);
+        machines
+    };
+    let profile = Profile { rate: Some(Rate { per_second: 5_000 }), ..profile() };
+    let open = || -> BTreeSet<u16> { [443].into() };
+    let cases = [
+        (Machine { silent: true, ..Machine::default() }, "none of "),
+        (Machine::default(), "the port is closed"),
+        (
+            Machine { open: open(), silent: true, dies: Some(Duration::from_millis(1_500)), ..Machine::default() },
+            "then none",
+        ),
+    ];
+    for (machine, says) in cases {
+        let world =
+            World::new(with_canary(plan_of(64, &ports, profile.clone()), 443), machines(machine), Faults::default());
+        let (outcome, sent, took) = world.scan(None, &crate::base::progress::Silent);
+        assert!(canary_notes(&outcome)[0].contains(says), "{says}: {:?}", outcome.notes);
+        assert_eq!((found(&outcome), outcome.recall.as_ref().unwrap().tally.lost), (world.truth(), 0), "{says}");
+        assert_eq!(captured(&sent), booked(&outcome));
+        assert!(took < Duration::from_secs(6), "{says}: {took:?}");
+    }
+}
+
+/// The canary's own limits hold: its host's rate, exclusions, and the bound of the plan.
+#[test]
+fn a_canary_keeps_to_the_rules() {
+    let ports: Vec<u16> = (1..=100).collect();
+    let machines = block(true);
+    let profile = Profile { per_host: Some(Rate { per_second: 60 }), ..profile() };
+    let world = World::new(with_canary(plan_of(64, &ports, profile), 9), machines, Faults::default());
+    let progress = AtUpdate(|done| {
+        if done > 2_000 && world.exclusions.after(0).is_empty() {
+            world.exclusions.add(AddrRange::single(host(0)));
+        }
+    });
+    let (outcome, sent, _) = world.scan(None, &progress);
+    let of_first: Vec<Duration> =
+        sent.iter().filter(|(_, f)| f[12..14] == [8, 0] && f[30..34] == [198, 18, 0, 0]).map(|(t, _)| *t).collect();
+    assert!(busiest_second(of_first.iter().copied()) <= 60);
+    let end = sent.last().unwrap().0;
+    assert!(*of_first.last().unwrap() + Duration::from_millis(300) < end, "asked until the end");
+    assert_eq!(captured(&sent), booked(&outcome));
+    assert!(outcome.ledger.total() <= world.plan.cost.packets_max);
 }
 
 #[test]

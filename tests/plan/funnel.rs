@@ -104,6 +104,39 @@ fn each_clause_gives_its_reason() {
     "#);
 }
 
+/// A canary is a target of the plan, in its hash, its cost and its page; an asset that is no target is none.
+#[test]
+fn canaries_are_targets() {
+    let aws =
+        |id: &str, addr| Make::new(Provider::Aws, id).with(ids::NAME, &format!("name-{id}")).env("prod").public(addr);
+    let fleet = || {
+        let mut dev = aws("a3", "192.0.2.3").env("dev");
+        dev.0.fields.retain(|f| f.token != ids::AWS_TAG_KEY);
+        inventory([aws("a1", "192.0.2.1"), aws("a2", "192.0.2.2"), dev])
+    };
+    let of = |canary: &str| {
+        let targets = format!("    include = any [\"Prod\"]\n{canary}");
+        let world = World::of(Provider::Aws, &targets, fleet());
+        let plan = world.plan();
+        let page = palisade::report::plan_text::review(&plan, &world.program.scans[0]);
+        let line = page.lines().find(|l| l.starts_with("Canary")).unwrap_or("-").to_owned();
+        (plan, line)
+    };
+    let (without, line) = of("");
+    assert_eq!((&without.canaries, line.as_str()), (&None, "-"));
+    let (plan, line) = of("    canary { where = name: *a2; tcp = [80, 443] }");
+    assert_eq!(addresses(&plan), ["192.0.2.1", "192.0.2.2"]);
+    assert_eq!(plan.canaries.as_ref().unwrap().pairs, [(1, 80), (1, 443)]);
+    assert_eq!(line, "Canary: 192.0.2.2 tcp 80, 192.0.2.2 tcp 443  (edge.pal:9:5)");
+    let packets = without.cost.packets_max;
+    assert_eq!(plan.cost.packets_max, packets + 200 + packets / 100);
+    assert_ne!(plan.hash, without.hash);
+    let (other, line) = of("    canary { where = name: *a3; tcp = 443 }");
+    assert_eq!(other.canaries.as_ref().unwrap().pairs, []);
+    assert_eq!(line, "Canary: no target matches, so only ports found open can tell a loss  (edge.pal:9:5)");
+    assert_eq!((other.cost, &other.hash), (without.cost, &without.hash), "nothing more is sent");
+}
+
 #[test]
 fn assets_are_found_by_id_and_name() {
     let aws = |id| Make::new(Provider::Aws, id);

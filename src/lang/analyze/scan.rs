@@ -4,15 +4,17 @@ use std::time::Duration;
 
 use super::Context;
 use super::connector::{MODULES, PROVIDERS, no_new_errors, region};
+use super::profile::port_list;
 use super::reader::{Reader, texts_of, wrong};
 use super::schedule;
 use crate::base::diagnostic::Diagnostic;
 use crate::base::source::{Span, Spanned};
 use crate::inventory::asset::{Module, Provider};
 use crate::lang::job::{
-    Connector, ConnectorKind, Feature, Job, OnGap, OnHookError, OnNoTargets, Platform, Quantifier, Scanner, TagFilter,
-    Targets, Workspace,
+    Canary, Connector, ConnectorKind, Feature, Job, OnGap, OnHookError, OnNoTargets, Platform, Quantifier, Scanner,
+    TagFilter, Targets, Workspace,
 };
+use crate::lang::query::predicate::Predicate;
 use crate::lang::syntax::ast::{Block, Node, NodeKind};
 
 pub(super) fn lower(
@@ -119,6 +121,7 @@ fn no_targets(span: Span) -> Targets {
         include: None,
         exclude: None,
         filter_query: None,
+        canary: None,
         hook: None,
         load_balancers: Vec::new(),
         load_balancers_from_connector: false,
@@ -143,14 +146,7 @@ fn targets(block: &Block, provider: Option<Provider>, context: &mut Context<'_>)
         .filter_map(|t| region(t, aws_only, context))
         .collect();
     let (platform, regions) = platform(&reader, provider, regions, context);
-    let filter_query = match reader.node("where") {
-        Some(Node { kind: NodeKind::Query(query), .. }) => context.query(query, provider),
-        Some(node) => {
-            wrong("where", node, "a query", context);
-            None
-        }
-        None => None,
-    };
+    let filter_query = condition(&reader, provider, context);
     let folder = context.folder(block.span);
     let hook = reader.text("filter", context).map(|path| {
         let full = if folder.is_empty() || path.value.starts_with('/') {
@@ -176,6 +172,7 @@ fn targets(block: &Block, provider: Option<Provider>, context: &mut Context<'_>)
         include: tag_filter(&reader, "include", context),
         exclude: tag_filter(&reader, "exclude", context),
         filter_query,
+        canary: reader.nested("canary").and_then(|b| canary(b, provider, context)),
         hook,
         load_balancers,
         load_balancers_from_connector: reader.boolean("load_balancers_from_connector", context).unwrap_or(false),
@@ -188,6 +185,31 @@ fn targets(block: &Block, provider: Option<Provider>, context: &mut Context<'_>)
         ipv6: reader.boolean("ipv6", context).unwrap_or(true),
         span: block.span,
     }
+}
+
+fn condition(reader: &Reader<'_>, provider: Option<Provider>, context: &mut Context<'_>) -> Option<Predicate> {
+    match reader.node("where")? {
+        Node { kind: NodeKind::Query(query), .. } => context.query(query, provider),
+        node => {
+            wrong("where", node, "a query", context);
+            None
+        }
+    }
+}
+
+/// Ports of a canary: more of them tell nothing more.
+const CANARY_PORTS: u32 = 8;
+
+fn canary(block: &Block, provider: Option<Provider>, context: &mut Context<'_>) -> Option<Canary> {
+    let reader = Reader::open(block, context);
+    let query = condition(&reader, provider, context);
+    let node = reader.node("tcp")?;
+    let tcp = port_list("tcp", node, context)?;
+    if tcp.is_empty() || tcp.len() > CANARY_PORTS {
+        let help = "name a port that always answers: tcp = 443";
+        return context.fail("P0210", format!("a canary has 1 to {CANARY_PORTS} ports"), node.span, help);
+    }
+    Some(Canary { query: query?, tcp, span: block.span })
 }
 
 /// Shorter leases would only ask the provider all the time, longer ones would promise nothing.

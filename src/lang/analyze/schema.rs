@@ -238,9 +238,20 @@ pub const BLOCKS: &[BlockSchema] = &[
             key("on_hook_error", "exclude or fail").words(&["exclude", "fail"]),
             key("ipv6", "scan public IPv6 addresses too: true or false").words(BOOL),
         ],
-        blocks: &[],
+        blocks: &["canary"],
         statements: &[],
         doc: "which assets a scan takes",
+    },
+    BlockSchema {
+        kind: "canary",
+        named: false,
+        keys: &[
+            must("where", "which of the targets: tags.name: \"canary\""),
+            must("tcp", "ports that always answer there: 443, or [80, 443]"),
+        ],
+        blocks: &[],
+        statements: &[],
+        doc: "targets that always answer: they tell a path's loss from silence",
     },
     BlockSchema {
         kind: "schedule",

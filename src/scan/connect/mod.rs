@@ -73,6 +73,9 @@ pub(super) fn scan(input: &ScanInput<'_>, outcome: &mut ScanOutcome) -> Result<(
         outcome.notes.push("connect mode sends no ICMP; hosts are found by their TCP and UDP answers".into());
     }
     outcome.notes.push("connect mode counts connections; the kernel may repeat their packets".into());
+    if input.plan.canaries.is_some() {
+        outcome.notes.push("connect mode asks no canaries: the kernel repeats what a path loses".into());
+    }
     let sockets = Sockets::new().map_err(ScanError::Runtime)?;
     input.progress.start("scan", outcome.coverage.planned);
     Scanner::new(input, outcome, sockets).run();

@@ -23,6 +23,8 @@ pub(in crate::scan) struct Machine {
     pub(in crate::scan) storm: u32,
     /// It answers so many a second at most.
     pub(in crate::scan) per_second: Option<u32>,
+    /// It answers nothing from this moment on.
+    pub(in crate::scan) dies: Option<Duration>,
     /// It answers echo requests.
     pub(in crate::scan) echo: bool,
     /// It answers datagrams to its open ports.
@@ -42,6 +44,8 @@ pub(in crate::scan) struct Faults {
     pub(in crate::scan) repeated: f64,
     /// Frames a second that the path carries towards the hosts; more queue up.
     pub(in crate::scan) capacity: Option<f64>,
+    /// How long a frame may stand in that queue before it is dropped; any time where none is set.
+    pub(in crate::scan) queue: Option<Duration>,
     /// Share of answers that somebody else forges beside.
     pub(in crate::scan) forged: f64,
     /// Every so many sends the system's queue is full.
@@ -122,12 +126,18 @@ impl MemoryLink {
         }
         let mut at = now + self.faults.delay;
         if let Some(capacity) = self.faults.capacity {
+            if self.faults.queue.is_some_and(|most| self.path_free.saturating_sub(now) > most) {
+                return;
+            }
             self.path_free = self.path_free.max(now) + Duration::from_secs_f64(1.0 / capacity);
             at = self.path_free + self.faults.delay;
         }
         let Some((destination, answer)) = self.answer(frame) else { return };
         let Some(machine) = self.machines.get(&destination) else { return };
         let (storm, per_second) = (machine.storm, machine.per_second);
+        if machine.dies.is_some_and(|dies| at >= dies) {
+            return;
+        }
         if let Some(most) = per_second {
             let second = at.as_secs();
             let (known, n) = self.answered.entry(destination).or_default();
