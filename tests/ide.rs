@@ -149,7 +149,7 @@ fn references_of_the_sample_lead_to_its_symbols() {
             led += 1;
         }
     }
-    assert_eq!(led, 11);
+    assert_eq!(led, 12);
 }
 
 fn pieces() -> impl Strategy<Value = String> {

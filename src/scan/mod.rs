@@ -21,6 +21,7 @@ pub mod observation;
 mod outcome;
 mod pace;
 mod payload;
+mod pick;
 pub mod preflight;
 mod quick;
 mod rates;
