@@ -10,6 +10,7 @@ use palisade::inventory::snapshot::Snapshot;
 use palisade::inventory::synthetic;
 use palisade::scan::ledger::{Entry, Ledger};
 use palisade::scan::observation::ProbeKind;
+use palisade::store::document::Document;
 use palisade::store::{RunEnd, RunState, Store, StoreError, atomic};
 use sqlx::Connection;
 
@@ -66,7 +67,9 @@ fn ledger() -> Ledger {
     ledger
 }
 
-const END: RunEnd<'static> = RunEnd { document: "{}", ledger: None, finished_targets: &[], judged: None, why: "done" };
+const EMPTY: Document = Document::Text(String::new());
+const END: RunEnd<'static> =
+    RunEnd { document: &EMPTY, ledger: None, finished_targets: &[], judged: None, why: "done" };
 
 #[test]
 fn snapshots_come_back_as_they_were() {
@@ -115,7 +118,7 @@ fn a_run_has_one_life() {
     let targets = [("i-1".to_owned(), "192.0.2.1".to_owned())];
     let lines = ledger();
     let end = RunEnd {
-        document: "{\"a\":1}",
+        document: &Document::Text("{\"a\":1}".into()),
         ledger: Some(&lines),
         finished_targets: &targets,
         judged: None,
@@ -126,7 +129,7 @@ fn a_run_has_one_life() {
         let refused = store.transition(&run, to, at(50), "no").unwrap_err();
         assert!(matches!(refused, StoreError::Transition { .. }), "finished to {to:?}");
     }
-    let late = RunEnd { document: "{\"a\":2}", ledger: Some(&lines), ..END };
+    let late = RunEnd { document: &Document::Text("{\"a\":2}".into()), ledger: Some(&lines), ..END };
     assert!(matches!(store.finish_run(&run, RunState::Failed, at(60), &late), Err(StoreError::Transition { .. })));
     assert_eq!(store.document(&run).unwrap().as_deref(), Some("{\"a\":1}"), "a refused end changes nothing");
     let words = |h: &[(String, String, String)]| h.iter().map(|(a, s, w)| format!("{a} {s} {w}")).collect::<Vec<_>>();

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::env::Env;
 use super::error::{Result, RunError};
 use super::files;
+use super::stored;
 use super::workspace::Workspace;
 use crate::base::diagnostic::{Diagnostic, has_errors};
 use crate::base::source::{SourceMap, Span};
@@ -375,8 +376,7 @@ pub fn again(workspace: &Workspace, reference: &str, store: &mut Store, env: &En
     let newest = store.runs()?.into_iter().find(|r| r.scan == run.scan && r.state != RunState::Running);
     let stored = newest.is_some_and(|r| r.reference == run.reference) && judged.judged.whole;
     if stored {
-        let document =
-            serde_json::to_string(&results).map_err(|e| RunError::Usage(format!("cannot write results: {e}")))?;
+        let document = stored::document(&mut results)?;
         store.judged_again(&run.reference, &document, &judged.end(&run.scan))?;
         store.log(now, "judged", &format!("{} {}: judged again over stored evidence", run.reference, run.scan))?;
     }

@@ -17,6 +17,7 @@ mod leases;
 mod names;
 pub mod pipeline;
 pub mod report;
+mod stored;
 pub mod sync;
 pub mod talk;
 pub mod unit_test;

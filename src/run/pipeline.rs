@@ -15,6 +15,7 @@ use super::inventory::{self, Loaded};
 use super::judge::{self, CheckSet, JudgeRun};
 use super::leases;
 use super::names;
+use super::stored;
 use super::talk::Talked;
 use super::watch::Watch;
 use super::workspace::Workspace;
@@ -334,7 +335,7 @@ pub fn run(
         };
         let judged = judge::judge(&run, &checks, before, env);
         judged.write_into(&mut results, prepared.workspace);
-        to_json(&results).map(|document| (results, judged, document))
+        stored::document(&mut results).map(|document| (results, judged, document))
     };
     let mut save = || store.save_evidence(&reference, &talked.whole(own, plan).collect::<Vec<_>>());
     let (saved, compiled) = if own >= HOSTS_FOR_A_THREAD {
@@ -387,10 +388,6 @@ pub fn run(
 /// Evidence of so many hosts is stored by a thread of its own while they are judged, and results while they are shown.
 const HOSTS_FOR_A_THREAD: usize = 2_000;
 
-fn to_json(results: &Results) -> Result<String> {
-    serde_json::to_string(results).map_err(|e| RunError::Usage(format!("cannot write results: {e}")))
-}
-
 /// Nothing to scan: two records, the run's history and the activity log. Guide rules E10, E11.
 fn not_launched(
     facts: &DocumentFacts<'_>,
@@ -399,8 +396,8 @@ fn not_launched(
     env: &Env,
     show: &mut dyn FnMut(&Results) -> Result<()>,
 ) -> Result<Ran> {
-    let results = compile::results(facts, plan, None);
-    let document = to_json(&results)?;
+    let mut results = compile::results(facts, plan, None);
+    let document = stored::document(&mut results)?;
     let (state, why) = match plan.launch {
         Launch::NotLaunched => (RunState::NotLaunched, "no scan targets are resolved; the scan was not launched"),
         Launch::Ready | Launch::Failed => (RunState::Failed, "no scan targets are resolved; the scan was terminated"),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use sqlx::{Connection, QueryBuilder, Row, Sqlite, SqliteConnection};
 
+use super::document::{self, Document};
 use super::{ROWS, Store, StoreError};
 use crate::judge::change::{Gone, KnownFinding, OF_ONE_RUN};
 use crate::judge::check::Kind;
@@ -198,17 +199,18 @@ impl Store {
     }
 
     /// Puts a new judgement of a finished run in the place of the old one: results and findings in one transaction.
-    pub fn judged_again(&mut self, reference: &str, document: &str, end: &JudgedEnd<'_>) -> Result<(), StoreError> {
+    pub fn judged_again(
+        &mut self,
+        reference: &str,
+        document: &Document,
+        end: &JudgedEnd<'_>,
+    ) -> Result<(), StoreError> {
         let failed = self.failed();
         let connection = &mut self.connection;
         self.runtime
             .block_on(async {
                 let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-                sqlx::query("UPDATE results SET document = ? WHERE reference = ?")
-                    .bind(document)
-                    .bind(reference)
-                    .execute(&mut *transaction)
-                    .await?;
+                document::write(&mut transaction, reference, document).await?;
                 write(&mut transaction, reference, end).await?;
                 transaction.commit().await
             })

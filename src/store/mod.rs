@@ -7,6 +7,7 @@
 
 pub mod atomic;
 mod check;
+pub mod document;
 pub mod evidence;
 mod evidence_batch;
 pub mod findings;
@@ -28,6 +29,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{Connection, QueryBuilder, Row, Sqlite, SqliteConnection};
 use tokio::runtime::Runtime;
 
+use self::document::Document;
 use crate::inventory::snapshot::Snapshot;
 use crate::scan::ledger::Ledger;
 
@@ -38,6 +40,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003-evidence.sql"),
     include_str!("migrations/0004-history.sql"),
     include_str!("migrations/0005-findings.sql"),
+    include_str!("migrations/0006-result-parts.sql"),
 ];
 /// Pages of the write-ahead log before a commit folds it into the database; closing does so anyway, and may do it while
 /// results are printed.
@@ -473,11 +476,7 @@ impl Store {
                 if !step(&mut transaction, reference, (RunState::Running, to), at, end.why).await? {
                     return Ok(false);
                 }
-                sqlx::query("INSERT OR REPLACE INTO results VALUES (?, ?)")
-                    .bind(reference)
-                    .bind(end.document)
-                    .execute(&mut *transaction)
-                    .await?;
+                document::write(&mut transaction, reference, end.document).await?;
                 if let Some(ledger) = end.ledger {
                     ledgers::add(&mut transaction, reference, ledger).await?;
                 }
@@ -566,20 +565,6 @@ impl Store {
         found.ok_or_else(|| StoreError::Unknown(reference.to_owned()))
     }
 
-    /// The results document of a run, as stored.
-    pub fn document(&mut self, reference: &str) -> Result<Option<String>, StoreError> {
-        let failed = self.failed();
-        let connection = &mut self.connection;
-        self.runtime
-            .block_on(async {
-                sqlx::query_scalar("SELECT document FROM results WHERE reference = ?")
-                    .bind(reference)
-                    .fetch_optional(connection)
-                    .await
-            })
-            .map_err(failed)
-    }
-
     /// (time, state, why) of a run, oldest first.
     pub fn history(&mut self, reference: &str) -> Result<Vec<(String, String, String)>, StoreError> {
         let failed = self.failed();
@@ -666,8 +651,8 @@ async fn step(
 
 /// What is stored at the end of a run, or of a part of it.
 pub struct RunEnd<'a> {
-    /// The results document as JSON.
-    pub document: &'a str,
+    /// The results document, which is JSON.
+    pub document: &'a Document,
     /// The ledger of this part.
     pub ledger: Option<&'a Ledger>,
     /// Targets that need not be scanned again, as (asset, address).
