@@ -679,12 +679,14 @@ impl Engine {
         }
         self.canaries.others -= 1;
         self.window.unask(shot.place);
-        self.exhausted -= u32::from(shot.last_try);
+        // An answer to an earlier try may have come while the batch waited, and has counted already.
+        let silent = self.window.answer(shot.place).is_none();
+        self.exhausted -= u32::from(shot.last_try && silent);
         if shot.control {
             self.controls.retain(|c| c.place != shot.place);
         }
         if let Some(host) = self.hosts.get_mut(shot.host as usize) {
-            if self.phase == Phase::Ports && self.window.tries(shot.place) == 0 {
+            if self.phase == Phase::Ports && silent && self.window.tries(shot.place) == 0 {
                 match self.grid.pair(self.window.start + u64::from(shot.place)) {
                     Some((_, Ask::Tcp(_))) => host.tcp.asked = host.tcp.asked.saturating_sub(1),
                     _ => host.udp.asked = host.udp.asked.saturating_sub(1),

@@ -195,8 +195,8 @@ prop_compose! {
             loss, repeated, forged,
             delay: Duration::from_millis(delay),
             jitter: Duration::from_millis(jitter),
-            capacity: None, queue: None,
             full_every: full,
+            ..Faults::default()
         }
     }
 }
@@ -565,6 +565,23 @@ fn step_once(clock: &Arc<ManualClock>, by: i64) -> impl Fn(u64) + Send + Sync + 
             clock.set(clock.now().checked_add(jiff::SignedDuration::from_secs(by)).unwrap());
         }
     }
+}
+
+/// Answers to first tries that come while the last ones wait for an interface that never comes back: each pair counts
+/// once, as answered.
+#[test]
+fn what_is_answered_while_its_last_try_waits_counts_once() {
+    let ports: Vec<u16> = (1..=100).collect();
+    let faults =
+        Faults { delay: Duration::from_millis(700), down: Some(Duration::from_millis(2_500)), ..Faults::default() };
+    let world = World::new(plan_of(64, &ports, Profile { retries: 1, ..profile() }), block(false), faults);
+    let (outcome, sent, _) = world.scan(None, &crate::base::progress::Silent);
+    assert!(outcome.errors[0].starts_with("the link was lost"), "{:?}", outcome.errors);
+    let booked = booked(&outcome);
+    assert_eq!(captured(&sent), booked);
+    assert!(booked.len() > 100 && booked.values().all(|n| *n == 1), "{} pairs", booked.len());
+    assert_eq!(outcome.coverage.done, booked.len() as u64);
+    assert_eq!(outcome.hosts.iter().flat_map(|h| h.counts.values()).sum::<u32>() as usize, booked.len());
 }
 
 /// One way of the path.

@@ -50,6 +50,8 @@ pub(in crate::scan) struct Faults {
     pub(in crate::scan) forged: f64,
     /// Every so many sends the system's queue is full.
     pub(in crate::scan) full_every: Option<u64>,
+    /// From this moment on the interface is down; what is on its way still comes.
+    pub(in crate::scan) down: Option<Duration>,
 }
 
 /// The link to it.
@@ -237,6 +239,9 @@ impl Link for MemoryLink {
             return Err(io::Error::from_raw_os_error(105));
         }
         let now = self.clock.elapsed();
+        if self.faults.down.is_some_and(|down| now >= down) {
+            return Err(io::Error::from_raw_os_error(100));
+        }
         for i in from..batch.len() {
             let frame = batch.frame(i).to_vec();
             self.carry(&frame, now);
