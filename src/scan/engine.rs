@@ -13,6 +13,7 @@ use std::time::Duration;
 use super::answer::{Cookies, Ports};
 use super::auto::Auto;
 use super::canary::Canaries;
+use super::checkpoint::Told;
 use super::control::{CONTROL_PAUSE, CONTROLS};
 use super::grid::{Ask, Grid};
 use super::hosts::{Aim, Cut, Host};
@@ -165,6 +166,8 @@ pub(super) struct Engine {
     pub(super) lost_pairs: u64,
     pub(super) saved: u64,
     pub(super) policed_pairs: u64,
+    /// How much of it the past of the checkpoints holds.
+    pub(super) told: Told,
     /// What the clock of this process has to be put forward by: an engine's time goes on where a checkpoint ended.
     pub(super) base: Duration,
     /// Wall time and engine time of the checkpoint it came from.
@@ -236,6 +239,7 @@ impl Engine {
             lost_pairs: 0,
             saved: 0,
             policed_pairs: 0,
+            told: Told::default(),
             base: Duration::ZERO,
             before: None,
             present: Duration::ZERO,
