@@ -28,6 +28,7 @@ use crate::base::progress::{Progress, Stop};
 use crate::base::quantity::Rate;
 use crate::base::source::Location;
 use crate::lang::job::{DeadHosts, Ping, Profile};
+use crate::plan::lease::Leases;
 use crate::plan::plan::{Canaries, Plan, ProbeSet};
 use crate::plan::{cost, sample};
 
@@ -97,6 +98,7 @@ struct World {
     shut: BTreeSet<u32>,
     /// Targets that an earlier part has finished, or that are left out of this one.
     finished: Vec<u32>,
+    leases: Option<Arc<Leases>>,
     /// Whether frames that left are remembered.
     capture: bool,
 }
@@ -114,6 +116,7 @@ impl World {
             stop: Stop::default(),
             shut: BTreeSet::new(),
             finished: Vec::new(),
+            leases: None,
             capture: true,
         }
     }
@@ -151,7 +154,7 @@ impl World {
             elsewhere: &[],
             exclusions: &self.exclusions,
             keep,
-            leases: None,
+            leases: self.leases.clone(),
         };
         let mut outcome = ScanOutcome::new(&input, Mode::Raw);
         let sent = Arc::default();

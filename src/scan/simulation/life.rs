@@ -2,6 +2,9 @@
 
 use super::*;
 use crate::base::progress::{Silent, StopWish};
+use crate::connector::live::{Claim, Ownership};
+use crate::inventory::snapshot::{Snapshot, SnapshotInput};
+use crate::plan::lease::Owner;
 use crate::scan::checkpoint::{Kept, plan_key};
 
 /// One way of the path.
@@ -167,6 +170,41 @@ fn a_scan_that_is_stopped_again_and_again_loses_nothing() {
     }
     assert!(parts >= 3, "{parts}");
     assert!(captured(&all).values().all(|n| *n == 1), "a pause asks nobody twice");
+}
+
+/// The owner of all addresses but two.
+struct ButTwo;
+
+impl Owner for ButTwo {
+    fn confirm(&self, claims: &[Claim]) -> Vec<Ownership> {
+        let answer = |c: &Claim| match [host(5), host(11)].contains(&c.addr) {
+            true => Ownership::Lost("somebody has it".into()),
+            false => Ownership::Confirmed,
+        };
+        claims.iter().map(answer).collect()
+    }
+}
+
+/// One target had no lease before and has none now; another has lost its own since.
+#[test]
+fn leases_that_are_gone_cost_only_their_targets() {
+    let first = World { finished: vec![5], ..slow_block() };
+    let mut second = World { finished: vec![5, 11], ..slow_block() };
+    let (nobody, _) = Snapshot::build(SnapshotInput::default(), &Limits::default()).unwrap();
+    let leases = Leases::new(&second.plan, &nobody, Duration::from_secs(900), 64);
+    let clock = ManualClock::at(Timestamp::from_second(1_000).unwrap());
+    leases.renew(&ButTwo, &clock, Duration::from_secs(60), &|| true);
+    second.leases = Some(Arc::new(leases));
+    for outcome in go_on(&first, &second) {
+        let others = |all: BTreeSet<(IpAddr, u16)>| {
+            all.into_iter().filter(|(a, _)| ![host(5), host(11)].contains(a)).collect::<Vec<_>>()
+        };
+        assert_eq!(others(found(&outcome)), others(second.truth()));
+        assert!(!booked(&outcome).keys().any(|(addr, ..)| *addr == host(5)));
+        let told = reasons(&outcome);
+        assert_eq!(told[&5], "not reached");
+        assert!(told.iter().all(|(t, why)| *t == 5 || (*t, *why) == (11, "lease lost")), "{told:?}");
+    }
 }
 
 /// What is found makes the past longer, and no checkpoint larger; the past is only ever added to.
