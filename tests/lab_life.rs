@@ -16,14 +16,23 @@ const HOSTS: u8 = 30;
 /// One port in ten is open on each host.
 const PORTS: std::ops::RangeInclusive<u16> = 2_001..=2_060;
 const KILLS: usize = 20;
+/// For a scan that is longer than twenty kills, and its packets a second.
+const MANY_PORTS: std::ops::RangeInclusive<u16> = 2_001..=2_200;
+const KILL_RATE: u64 = 1_000;
 
 fn host(n: u8) -> IpAddr {
     Ipv4Addr::new(198, 18, 9, n).into()
 }
 
 fn truth() -> BTreeSet<SocketAddr> {
+    truth_of(PORTS)
+}
+
+fn truth_of(ports: std::ops::RangeInclusive<u16>) -> BTreeSet<SocketAddr> {
     (1..=HOSTS)
-        .flat_map(|h| PORTS.filter(move |p| (p + u16::from(h) * 3) % 10 == 0).map(move |p| SocketAddr::new(host(h), p)))
+        .flat_map(|h| {
+            ports.clone().filter(move |p| (p + u16::from(h) * 3) % 10 == 0).map(move |p| SocketAddr::new(host(h), p))
+        })
         .collect()
 }
 
@@ -51,7 +60,7 @@ connector "lab" {
 }
 
 profile "slow" {
-  tcp        = [2001-2060]
+  tcp        = [PORTS]
   udp        = none
   ping       = []
   dead_hosts = scan
@@ -97,12 +106,22 @@ struct Site {
 }
 
 impl Site {
-    fn build(tag: &str, rate: u32) -> Option<(Self, Vec<std::net::TcpListener>)> {
+    fn build(tag: &str, rate: u64) -> Option<(Self, Vec<std::net::TcpListener>)> {
+        Self::of(tag, rate, PORTS)
+    }
+
+    fn of(tag: &str, rate: u64, ports: std::ops::RangeInclusive<u16>) -> Option<(Self, Vec<std::net::TcpListener>)> {
         let lab = Lab::build(tag)?;
         let folder = TempDir::new(&format!("life-{tag}"));
         fs::write(folder.0.join("inventory.json"), inventory()).unwrap();
-        fs::write(folder.0.join("life.pal"), JOB.replace("RATE", &rate.to_string())).unwrap();
-        let listeners = lab.listen(&truth());
+        fs::write(
+            folder.0.join("life.pal"),
+            JOB.replace("RATE", &rate.to_string())
+                .replace("PORTS", &format!("{}-{}", ports.start(), ports.end()))
+                .as_str(),
+        )
+        .unwrap();
+        let listeners = lab.listen(&truth_of(ports));
         Some((Self { lab, folder }, listeners))
     }
 
@@ -201,7 +220,7 @@ fn packets(capture: &[u8]) -> BTreeMap<(IpAddr, u16), u32> {
 
 #[test]
 fn killed_at_twenty_moments_and_resumed_it_finds_what_an_uninterrupted_scan_finds() {
-    let Some((site, listeners)) = Site::build("k", 600) else {
+    let Some((site, listeners)) = Site::of("k", KILL_RATE, MANY_PORTS) else {
         println!("skipped: lab_life::killed needs root, ip and tcpdump");
         return;
     };
@@ -209,17 +228,19 @@ fn killed_at_twenty_moments_and_resumed_it_finds_what_an_uninterrupted_scan_find
     let mut tcpdump = site.lab.capture(&capture_file);
     let mut dice = 0x9e37_79b9u64;
     let mut kills = 0;
-    // When the checkpoint was made that each kill left behind, if any, and when it was killed: milliseconds since 1970.
-    let mut marks: Vec<(Option<u64>, u64)> = Vec::new();
+    // When the checkpoint was made that each kill left behind, if any, right before and after it was killed: milliseconds
+    // since 1970.
+    let mut marks: Vec<(Option<u64>, u64, u64)> = Vec::new();
     let mut process = site.start(&["run", "life", "--offline", "--format", "json", "--mode", "raw"]);
     let output = loop {
         dice ^= dice << 13;
         dice ^= dice >> 7;
         dice ^= dice << 17;
-        if kills == KILLS || !site.after(20 + dice % 400, &mut process) {
+        if kills == KILLS || !site.after(20 + dice % (KILL_RATE / 2), &mut process) {
             break process.finish();
         }
         // `ip netns exec` has become the scanner itself, so this is the scanner's own process.
+        let sending = site.clock_ms();
         process.child.kill().unwrap();
         let ended = process.finish();
         kills += 1;
@@ -229,7 +250,7 @@ fn killed_at_twenty_moments_and_resumed_it_finds_what_an_uninterrupted_scan_find
             let fetched = site.palisade(&["scans", "fetch", "latest", "--format", "json"]).output().unwrap();
             break if serde_json::from_slice::<serde_json::Value>(&ended.stdout).is_ok() { ended } else { fetched };
         }
-        marks.push((site.checkpoint(), site.clock_ms()));
+        marks.push((site.checkpoint(), sending, site.clock_ms()));
         process = site.start(&["scans", "resume", "latest", "--format", "json", "--mode", "raw"]);
     };
     let capture = site.lab.seal(&capture_file);
@@ -237,20 +258,22 @@ fn killed_at_twenty_moments_and_resumed_it_finds_what_an_uninterrupted_scan_find
     tcpdump.wait().unwrap();
     drop(listeners);
     assert!(matches!(output.status.code(), Some(0) | None), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(found(&output.stdout), truth(), "after {kills} kills");
-    assert!(kills >= 5, "{kills}");
+    assert_eq!(found(&output.stdout), truth_of(MANY_PORTS), "after {kills} kills");
+    assert_eq!(kills, KILLS, "the scan was over before");
     let packets = packets(&capture);
-    let pairs = usize::from(HOSTS) * PORTS.count();
+    let pairs = usize::from(HOSTS) * MANY_PORTS.count();
     assert_eq!(packets.len(), pairs, "each pair was asked, and nothing else");
     // Every port answers, so one packet each is enough. Again came only what left after the last checkpoint before a
-    // kill: at 600 packets a second and a checkpoint every 0.4 s, and a moment to write it, below 420 a kill.
+    // kill: with a checkpoint every 0.4 s, and a moment to write it, below 0.7 s of sending a kill.
     let again = packets.values().map(|n| *n as usize - 1).sum::<usize>();
-    assert!(again <= kills * 420, "{again} packets again after {kills} kills");
+    assert!(again <= kills * KILL_RATE as usize * 7 / 10, "{again} packets again after {kills} kills");
     // Pair by pair: what a part of the run sent before its last checkpoint, it or one before it knows, and nobody asks
     // again. An answer takes well below a millisecond here; 50 are allowed.
     let asked = asked(&capture);
     let (mut known, mut part) = (BTreeSet::new(), 0);
-    for (checkpoint, killed) in marks {
+    for (checkpoint, sending, killed) in marks {
+        let still = asked.iter().any(|(at, _)| (sending.saturating_sub(100)..=killed).contains(at));
+        assert!(still, "nothing was being sent when it was killed");
         let end = checkpoint.unwrap_or(0).saturating_sub(50);
         known.extend(asked.iter().filter(|(at, _)| (part..end).contains(at)).map(|(_, pair)| *pair));
         let after = asked.iter().filter(|(at, _)| *at > killed).map(|(_, pair)| *pair);

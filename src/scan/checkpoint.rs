@@ -1,28 +1,67 @@
 //! A scan's state as bytes, so that whoever goes on after a crash or a pause asks nothing twice that was asked before
 //! the last checkpoint, and finds what an uninterrupted scan finds. The ledger is in it: it stays exact.
+//!
+//! What is over (packets of windows gone through, open ports) is written once, into the past that all checkpoints share;
+//! a checkpoint itself holds what still changes, and costs the same however much is done.
 
+use std::collections::{BTreeMap, HashSet};
 use std::hash::Hasher;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use siphasher::sip::SipHasher13;
 
+use super::ScanInput;
 use super::bytes::{In, Out, pack, unpack};
 use super::engine::{Early, Engine, Found, Phase};
 use super::grid::{Ask, Grid};
 use super::hosts::{Counts, Cut, Host};
-use super::ledger::Ledger;
+use super::ledger::{Ledger, Mark};
 use super::observation::Reason;
+use super::outcome::ScanOutcome;
 use super::window::{Answer, Window};
 
 /// First bytes of a checkpoint.
-const MAGIC: u32 = u32::from_le_bytes(*b"PCK1");
+const MAGIC: u32 = u32::from_le_bytes(*b"PCK2");
 /// Times that never were.
 const NEVER: u64 = u64::MAX;
 /// A resumed scan sends nothing for this long: what left before the crash counts for the rates too.
 const REST: Duration = Duration::from_secs(1);
 
-/// A checkpoint of the whole scan: one record for each link, finished or not, and what was sent outside of them.
+/// What is over, as bytes that are kept already and bytes that are to be.
+#[derive(Debug, Clone)]
+struct Past {
+    from: u64,
+    more: Vec<u8>,
+    sum: SipHasher13,
+}
+
+impl Default for Past {
+    fn default() -> Self {
+        Self { from: 0, more: Vec::new(), sum: SipHasher13::new_with_keys(0x7061, 0x7374) }
+    }
+}
+
+impl Past {
+    fn len(&self) -> u64 {
+        self.from + self.more.len() as u64
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        self.sum.write(bytes);
+        self.more.extend(bytes);
+    }
+
+    /// The bytes that are not kept yet, and where they begin.
+    fn news(&mut self) -> (u64, Vec<u8>) {
+        let (from, more) = (self.from, std::mem::take(&mut self.more));
+        self.from += more.len() as u64;
+        (from, more)
+    }
+}
+
+/// A checkpoint of the whole scan: what was sent outside of the engines, and each engine, finished or not.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     /// Plan and seed it belongs to.
@@ -33,10 +72,32 @@ pub(super) struct Kept {
     pub(super) started: Timestamp,
     /// Packets sent.
     pub(super) sent: u64,
-    /// The ledger outside of the links' grids.
+    /// What the engines' states build on.
+    past: Past,
+    /// States of engines by their number, each with the moment it is of.
+    states: BTreeMap<u32, (Timestamp, Vec<u8>)>,
+    engines: u32,
+}
+
+/// Where an engine stood.
+#[derive(Debug, Default)]
+pub(super) struct Earlier {
+    pub(super) number: u32,
+    /// Targets and destinations, in the engine's order.
+    pub(super) aims: Vec<(u32, IpAddr)>,
+    /// What the windows sent that are over, and the canaries.
     pub(super) ledger: Ledger,
-    /// Engines of links, in order.
-    pub(super) engines: Vec<Vec<u8>>,
+    open: Vec<Found>,
+    state: Vec<u8>,
+    at: Timestamp,
+}
+
+/// How much of an engine the past holds.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Told {
+    number: Option<u32>,
+    ledger: Mark,
+    open: usize,
 }
 
 fn sum(bytes: &[u8]) -> u64 {
@@ -53,23 +114,60 @@ pub(super) fn plan_key(hash: &str, seed: u64) -> u64 {
 }
 
 impl Kept {
-    pub(super) fn to_bytes(&self) -> Vec<u8> {
+    /// Of a scan that begins.
+    pub(super) fn new(plan: u64, started: Timestamp) -> Self {
+        Self { plan, started, ..Self::default() }
+    }
+
+    /// Puts it where the scan's checkpoints are kept.
+    pub(super) fn keep(&mut self, input: &ScanInput<'_>, outcome: &ScanOutcome) {
+        if let Some(keep) = input.keep {
+            self.at = input.clock.now();
+            self.sent = outcome.counters.sent;
+            let (from, more) = self.past.news();
+            keep.keep(self.to_bytes(&outcome.ledger), from, more);
+        }
+    }
+
+    /// Takes in where an engine stands at a moment, which is `now` by its own time.
+    pub(super) fn note(&mut self, engine: &mut Engine, now: Duration, at: Timestamp) {
+        let news = engine.tell(self.engines);
+        if let Some(number) = engine.told.number {
+            self.engines = self.engines.max(number + 1);
+            self.past.add(&news);
+            self.states.insert(number, (at, engine.save(now)));
+        }
+    }
+
+    /// Forgets an engine whose state cannot be read.
+    pub(super) fn forget(&mut self, number: u32) {
+        self.states.remove(&number);
+    }
+
+    /// With the ledger of what was sent outside of the engines.
+    fn to_bytes(&self, ledger: &Ledger) -> Vec<u8> {
         let mut out = Out::default();
         out.u32(MAGIC);
         out.u64(self.plan);
         out.u64(self.at.as_millisecond() as u64);
         out.u64(self.started.as_millisecond() as u64);
         out.u64(self.sent);
-        out.bytes(&self.ledger.to_bytes());
-        out.u64(self.engines.len() as u64);
-        self.engines.iter().for_each(|e| out.bytes(e));
+        out.bytes(&ledger.to_bytes());
+        out.u64(self.past.len());
+        out.u64(self.past.sum.finish());
+        out.u64(self.states.len() as u64);
+        for (number, (at, state)) in &self.states {
+            out.u32(*number);
+            out.u64(at.as_millisecond() as u64);
+            out.bytes(state);
+        }
         let check = sum(&out.0);
         out.u64(check);
         out.0
     }
 
-    /// None where the bytes are damaged or of another plan.
-    pub(super) fn from_bytes(bytes: &[u8], plan: u64) -> Option<Self> {
+    /// With the ledger outside of the engines, and the engines. None where the bytes are damaged or of another plan.
+    pub(super) fn from_bytes(bytes: &[u8], past: &[u8], plan: u64) -> Option<(Self, Ledger, Vec<Earlier>)> {
         let (body, check) = bytes.split_at_checked(bytes.len().checked_sub(8)?)?;
         if In(check).u64()? != sum(body) {
             return None;
@@ -78,30 +176,99 @@ impl Kept {
         if read.u32()? != MAGIC || read.u64()? != plan {
             return None;
         }
-        let mut moment = || Timestamp::from_millisecond(i64::try_from(read.u64()?).ok()?).ok();
-        let (at, started) = (moment()?, moment()?);
+        let (at, started) = (moment(&mut read)?, moment(&mut read)?);
         let sent = read.u64()?;
         let ledger = Ledger::from_bytes(read.bytes()?)?;
-        let engines: Option<_> = (0..read.count(8)?).map(|_| read.bytes().map(<[u8]>::to_vec)).collect();
-        Some(Self { plan, at, started, sent, ledger, engines: engines? })
+        let mut kept = Self { at, sent, ..Self::new(plan, started) };
+        let past = past.get(..usize::try_from(read.u64()?).ok()?)?;
+        kept.past.sum.write(past);
+        kept.past.from = past.len() as u64;
+        if kept.past.sum.finish() != read.u64()? {
+            return None;
+        }
+        let mut engines = BTreeMap::new();
+        let mut news = In(past);
+        while !news.0.is_empty() {
+            read_told(&mut engines, &mut news)?;
+        }
+        for _ in 0..read.count(20)? {
+            let (number, at, state) = (read.u32()?, moment(&mut read)?, read.bytes()?.to_vec());
+            let engine = engines.get_mut(&number)?;
+            engine.at = at;
+            engine.state.clone_from(&state);
+            kept.states.insert(number, (at, state));
+        }
+        kept.engines = engines.keys().next_back().map_or(0, |last| last + 1);
+        engines.retain(|number, _| kept.states.contains_key(number));
+        Some((kept, ledger, engines.into_values().collect()))
     }
 }
 
+fn moment(read: &mut In<'_>) -> Option<Timestamp> {
+    Timestamp::from_millisecond(i64::try_from(read.u64()?).ok()?).ok()
+}
+
+fn read_told(engines: &mut BTreeMap<u32, Earlier>, read: &mut In<'_>) -> Option<()> {
+    let number = read.u32()?;
+    let engine = engines.entry(number).or_insert_with(|| Earlier { number, ..Earlier::default() });
+    for _ in 0..read.count(9)? {
+        engine.aims.push((read.u32()?, read.addr()?));
+    }
+    engine.ledger.read_news(read)?;
+    for _ in 0..read.count(12)? {
+        engine.open.push(found(read)?);
+    }
+    Some(())
+}
+
 impl Engine {
-    /// Which targets this is, in which order.
-    fn digest(&self) -> u64 {
-        let mut hash = SipHasher13::new_with_keys(u64::from(self.tries), self.asks.len() as u64);
-        for aim in &self.aims {
-            hash.write_u32(aim.target);
-            hash.write(aim.destination.to_string().as_bytes());
+    /// Hosts that are still to be asked something.
+    pub(super) fn unfinished(&self) -> HashSet<u32> {
+        match self.phase {
+            Phase::End => HashSet::new(),
+            Phase::Ports if self.window.end() >= self.grid.len() => {
+                let last = self.tries.saturating_sub(1);
+                let places = (0..self.window.len()).filter(|p| self.window.wanted(*p, last));
+                places.filter_map(|p| self.grid.pair(self.window.start + u64::from(p))).map(|(host, _)| host).collect()
+            }
+            Phase::Discover | Phase::Ports => (0..self.aims.len() as u32).collect(),
         }
-        hash.finish()
     }
 
-    /// Everything that a later engine over the same targets needs.
-    pub(super) fn save(&self, now: Duration) -> Vec<u8> {
+    /// What is over since this was last asked; `number` becomes the engine's where it has none.
+    fn tell(&mut self, number: u32) -> Vec<u8> {
+        let known = self.told;
+        let number = known.number.unwrap_or(number);
+        self.told = Told { number: Some(number), ledger: self.ledger.mark(), open: self.open.len() };
+        if known.number.is_some() && known.ledger == self.told.ledger && known.open == self.told.open {
+            return Vec::new();
+        }
         let mut out = Out::default();
-        out.u64(self.digest());
+        out.u32(number);
+        let aims = if known.number.is_none() { self.aims.as_slice() } else { &[] };
+        out.u64(aims.len() as u64);
+        for aim in aims {
+            out.u32(aim.target);
+            out.addr(aim.destination);
+        }
+        self.ledger.write_news(known.ledger, &mut out);
+        let open = self.open.get(known.open..).unwrap_or_default();
+        out.u64(open.len() as u64);
+        for f in open {
+            out.u32(f.host);
+            out.u8(u8::from(f.tcp));
+            out.u16(f.port);
+            out.u8(f.ttl);
+            out.u32(f.rtt_us);
+        }
+        out.0
+    }
+
+    /// Everything that a later engine over the same targets needs beside the past.
+    fn save(&self, now: Duration) -> Vec<u8> {
+        let mut out = Out::default();
+        out.u8(self.tries);
+        out.u64(self.asks.len() as u64);
         out.u64(nanos(now));
         out.u8(match self.phase {
             Phase::Discover => 0,
@@ -141,14 +308,6 @@ impl Engine {
         self.hosts.iter().for_each(|h| save_host(&mut hosts, h));
         out.u64(hosts.0.len() as u64);
         out.bytes(&pack(&hosts.0));
-        out.u64(self.open.len() as u64);
-        for f in &self.open {
-            out.u32(f.host);
-            out.u8(u8::from(f.tcp));
-            out.u16(f.port);
-            out.u8(f.ttl);
-            out.u32(f.rtt_us);
-        }
         out.u64(self.early.len() as u64);
         for e in &self.early {
             out.u32(e.host);
@@ -156,19 +315,19 @@ impl Engine {
             out.u16(e.port);
             out.u8(e.answer as u8);
         }
-        out.bytes(&self.ledger.to_bytes());
+        out.bytes(&self.ledger.singles().to_bytes());
         out.0
     }
 
-    /// Puts a fresh engine where another of the same targets stood; false, and unchanged, where the bytes are of other
-    /// targets or damaged.
-    pub(super) fn restore(&mut self, bytes: &[u8], at: Timestamp) -> bool {
-        self.read(bytes, at).is_some()
+    /// Puts a fresh engine where another of the same targets stood; false, and both unchanged, where its state cannot be
+    /// read.
+    pub(super) fn restore(&mut self, earlier: &mut Earlier) -> bool {
+        self.read(earlier).is_some()
     }
 
-    fn read(&mut self, bytes: &[u8], at: Timestamp) -> Option<()> {
-        let mut read = In(bytes);
-        if read.u64()? != self.digest() {
+    fn read(&mut self, earlier: &mut Earlier) -> Option<()> {
+        let mut read = In(&earlier.state);
+        if read.u8()? != self.tries || read.u64()? != self.asks.len() as u64 {
             return None;
         }
         let saved = Duration::from_nanos(read.u64()?);
@@ -196,11 +355,12 @@ impl Engine {
         let hosts = unpack(read.bytes()?, len)?;
         let mut records = In(&hosts);
         let hosts: Option<Vec<Host>> = (0..self.hosts.len()).map(|_| read_host(&mut records)).collect();
-        let open: Option<Vec<Found>> = (0..read.count(12)?).map(|_| found(&mut read)).collect();
         let early: Option<Vec<Early>> = (0..read.count(8)?).map(|_| early(&mut read)).collect();
-        let ledger = Ledger::from_bytes(read.bytes()?)?;
-        (self.hosts, self.open, self.early) = (hosts?, open?, early?);
-        (self.ledger, self.given_back) = (ledger, again?);
+        let singles = Ledger::from_bytes(read.bytes()?)?;
+        let older = older?;
+        (self.hosts, self.early, self.given_back) = (hosts?, early?, again?);
+        (self.open, self.ledger) = (std::mem::take(&mut earlier.open), std::mem::take(&mut earlier.ledger));
+        self.ledger.extend(&singles);
         self.early_seen = self.early.iter().map(|e| (e.host, e.tcp, e.port)).collect();
         let [
             done,
@@ -247,9 +407,10 @@ impl Engine {
                 counts.asked = counts.asked.saturating_sub(1);
             }
         }
-        self.given_back.extend(older?);
+        self.given_back.extend(older);
         self.base = saved;
-        self.before = Some((at, saved));
+        self.before = Some((earlier.at, saved));
+        self.told = Told { number: Some(earlier.number), ledger: self.ledger.mark(), open: self.open.len() };
         self.start_round(round, saved);
         self.not_before = saved + REST;
         self.slow_again();

@@ -161,14 +161,10 @@ impl<'a, 'b> Sender<'a, 'b> {
     }
 
     /// Keeps a checkpoint, where the scan has a place for it.
-    fn keep(&mut self, engine: &Engine, kept: &mut Kept, now: Duration) {
-        if let Some(keep) = self.input.keep {
-            kept.at = self.input.clock.now();
-            kept.sent = self.outcome.counters.sent;
-            kept.ledger = self.outcome.ledger.clone();
-            kept.engines.push(engine.save(now));
-            keep.keep(kept.to_bytes());
-            kept.engines.pop();
+    fn keep(&mut self, engine: &mut Engine, kept: &mut Kept, now: Duration) {
+        if self.input.keep.is_some() {
+            kept.note(engine, now, self.input.clock.now());
+            kept.keep(self.input, self.outcome);
         }
     }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 use super::answer::{Cookies, Ports};
 use super::auto::Auto;
 use super::canary::Canaries;
+use super::checkpoint::Told;
 use super::control::{CONTROL_PAUSE, CONTROLS};
 use super::grid::{Ask, Grid};
 use super::hosts::{Aim, Cut, Host};
@@ -166,6 +167,8 @@ pub(super) struct Engine {
     pub(super) lost_pairs: u64,
     pub(super) saved: u64,
     pub(super) policed_pairs: u64,
+    /// How much of it the past of the checkpoints holds.
+    pub(super) told: Told,
     /// What the clock of this process has to be put forward by: an engine's time goes on where a checkpoint ended.
     pub(super) base: Duration,
     /// Wall time and engine time of the checkpoint it came from.
@@ -237,6 +240,7 @@ impl Engine {
             lost_pairs: 0,
             saved: 0,
             policed_pairs: 0,
+            told: Told::default(),
             base: Duration::ZERO,
             before: None,
             present: Duration::ZERO,
@@ -586,12 +590,14 @@ impl Engine {
         }
         self.canaries.others -= 1;
         self.window.unask(shot.place);
-        self.exhausted -= u32::from(shot.last_try);
+        // An answer to an earlier try may have come while the batch waited, and has counted already.
+        let silent = self.window.answer(shot.place).is_none();
+        self.exhausted -= u32::from(shot.last_try && silent);
         if shot.control {
             self.controls.retain(|c| c.place != shot.place);
         }
         if let Some(host) = self.hosts.get_mut(shot.host as usize) {
-            if self.phase == Phase::Ports && self.window.tries(shot.place) == 0 {
+            if self.phase == Phase::Ports && silent && self.window.tries(shot.place) == 0 {
                 match self.grid.pair(self.window.start + u64::from(shot.place)) {
                     Some((_, Ask::Tcp(_))) => host.tcp.asked = host.tcp.asked.saturating_sub(1),
                     _ => host.udp.asked = host.udp.asked.saturating_sub(1),

@@ -21,6 +21,13 @@ pub(super) struct Aim {
     pub(super) rate: Option<u32>,
 }
 
+impl Aim {
+    /// A target to which nothing can be sent.
+    pub(super) fn nowhere(target: u32, destination: IpAddr) -> Self {
+        Self { target, destination, next_hop: Hardware::default(), source: 0, rate: None }
+    }
+}
+
 /// Why a host was given up before all probes were sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cut {
@@ -31,12 +38,25 @@ pub(super) enum Cut {
     NoLease,
     NoRoute,
     Rerouted,
+    NoNeighbour,
+    NoGateway,
+    NoLink,
 }
 
 impl Cut {
     /// In the order of checkpoints: new ones come last.
-    pub(super) const ALL: [Self; 7] =
-        [Self::TimeLimit, Self::Excluded, Self::Expired, Self::Refused, Self::NoLease, Self::NoRoute, Self::Rerouted];
+    pub(super) const ALL: [Self; 10] = [
+        Self::TimeLimit,
+        Self::Excluded,
+        Self::Expired,
+        Self::Refused,
+        Self::NoLease,
+        Self::NoRoute,
+        Self::Rerouted,
+        Self::NoNeighbour,
+        Self::NoGateway,
+        Self::NoLink,
+    ];
 
     /// The words of the report.
     pub(super) const fn describe(self) -> &'static str {
@@ -48,6 +68,9 @@ impl Cut {
             Self::NoLease => "lease lost",
             Self::NoRoute => "its route was lost while the scan ran",
             Self::Rerouted => "its route changed while the scan ran",
+            Self::NoNeighbour => "no such neighbour",
+            Self::NoGateway => "its gateway does not answer",
+            Self::NoLink => "its interface could not be opened",
         }
     }
 }

@@ -45,6 +45,13 @@ struct Block {
     packed: Vec<u8>,
 }
 
+/// How much of a ledger's grids is written elsewhere: so many of them, and so many blocks of the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Mark {
+    grids: usize,
+    blocks: usize,
+}
+
 /// Packets by entry.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Ledger {
@@ -165,25 +172,51 @@ impl Ledger {
         }
         out.u64(self.grids.len() as u64);
         for grid in &self.grids {
-            out.u64(grid.seed);
-            out.u64(grid.targets.len() as u64);
-            for (warrant, addr) in grid.targets.iter() {
-                out.u32(*warrant);
-                out.addr(*addr);
-            }
-            out.u64(grid.asks.len() as u64);
-            for (probe, port) in grid.asks.iter() {
-                out.u8(probe.number());
-                out.u16(*port);
-            }
-            out.u64(grid.blocks.len() as u64);
-            for block in &grid.blocks {
-                out.u64(block.start);
-                out.u32(block.len);
-                out.bytes(&block.packed);
-            }
+            grid.write(&mut out);
+            write_blocks(&grid.blocks, &mut out);
         }
         out.0
+    }
+
+    /// How much there is.
+    pub(super) fn mark(&self) -> Mark {
+        Mark { grids: self.grids.len(), blocks: self.grids.last().map_or(0, |g| g.blocks.len()) }
+    }
+
+    /// Writes the grids and blocks that came after a mark; [`Ledger::read_news`] takes them in.
+    pub(super) fn write_news(&self, since: Mark, out: &mut Out) {
+        let known = since.grids.saturating_sub(1);
+        let grids = self.grids.get(known..).unwrap_or_default();
+        out.u64(grids.len() as u64);
+        for (number, grid) in (known..).zip(grids) {
+            let new = number >= since.grids;
+            out.u8(u8::from(new));
+            if new {
+                grid.write(out);
+            }
+            let blocks = grid.blocks.get(if new { 0 } else { since.blocks }..);
+            write_blocks(blocks.unwrap_or_default(), out);
+        }
+    }
+
+    /// Takes in what [`Ledger::write_news`] wrote; none where it is damaged.
+    pub(super) fn read_news(&mut self, read: &mut In<'_>) -> Option<()> {
+        for _ in 0..read.count(9)? {
+            if read.u8()? > 0 {
+                self.read_grid(read)?;
+            }
+            self.read_blocks(read)?;
+        }
+        Some(())
+    }
+
+    /// The single lines alone.
+    pub(super) fn singles(&self) -> Self {
+        let mut singles = Self { lines: self.lines.clone(), upkeep: self.upkeep, ..Self::default() };
+        for (entry, n) in &self.lines {
+            *singles.totals.entry(entry.probe).or_default() += u64::from(*n);
+        }
+        singles
     }
 
     /// From bytes of the store; none where they are damaged.
@@ -200,8 +233,9 @@ impl Ledger {
             *ledger.lines.entry(entry).or_default() += n;
             *ledger.totals.entry(entry.probe).or_default() += u64::from(n);
         }
-        for _ in 0..read.count(24)? {
+        for _ in 0..read.count(32)? {
             ledger.read_grid(&mut read)?;
+            ledger.read_blocks(&mut read)?;
         }
         read.0.is_empty().then_some(ledger)
     }
@@ -212,6 +246,10 @@ impl Ledger {
         let asks: Option<Arc<[_]>> =
             (0..read.count(3)?).map(|_| Some((ProbeKind::from_number(read.u8()?)?, read.u16()?))).collect();
         self.grid(targets?, asks?, seed);
+        Some(())
+    }
+
+    fn read_blocks(&mut self, read: &mut In<'_>) -> Option<()> {
         for _ in 0..read.count(20)? {
             let (start, len) = (read.u64()?, read.u32()?);
             let packets = unpack(read.bytes()?, len as usize)?;
@@ -221,7 +259,31 @@ impl Ledger {
     }
 }
 
+fn write_blocks(blocks: &[Block], out: &mut Out) {
+    out.u64(blocks.len() as u64);
+    for block in blocks {
+        out.u64(block.start);
+        out.u32(block.len);
+        out.bytes(&block.packed);
+    }
+}
+
 impl Grid {
+    /// Everything but the blocks.
+    fn write(&self, out: &mut Out) {
+        out.u64(self.seed);
+        out.u64(self.targets.len() as u64);
+        for (warrant, addr) in self.targets.iter() {
+            out.u32(*warrant);
+            out.addr(*addr);
+        }
+        out.u64(self.asks.len() as u64);
+        for (probe, port) in self.asks.iter() {
+            out.u8(probe.number());
+            out.u16(*port);
+        }
+    }
+
     /// Adds a block's packets to the sums of the targets.
     fn add_up(&self, block: &Block, by_target: &mut [u64]) {
         let targets = self.targets.len().max(1) as u64;
@@ -276,9 +338,26 @@ mod tests {
             prop_assert_eq!(grid.sorted(), single.sorted());
             prop_assert_eq!(grid.by_probe(), single.by_probe());
             prop_assert_eq!(grid.by_destination(), single.by_destination());
-            grid.merge(single);
+            grid.merge(single.clone());
             let read = Ledger::from_bytes(&grid.to_bytes()).unwrap();
-            prop_assert_eq!(read, grid);
+            prop_assert_eq!(&read, &grid);
+            prop_assert_eq!(grid.singles(), single);
+            // Piece by piece it is the same.
+            let (mut whole, mut news, mut pieces) = (Ledger::default(), Ledger::default(), Out::default());
+            for (number, grid) in grid.grids.iter().enumerate() {
+                for blocks in 0..=grid.blocks.len() {
+                    let since = whole.mark();
+                    whole.grids.truncate(number);
+                    whole.grids.push(Grid { blocks: grid.blocks[..blocks].to_vec(), ..grid.clone() });
+                    whole.write_news(since, &mut pieces);
+                }
+            }
+            let mut read = In(&pieces.0);
+            while !read.0.is_empty() {
+                news.read_news(&mut read).unwrap();
+            }
+            prop_assert_eq!(&news.grids, &whole.grids);
+            prop_assert_eq!(&news.grids, &grid.grids);
         }
 
         #[test]

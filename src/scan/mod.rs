@@ -29,6 +29,7 @@ mod raw;
 pub mod recall;
 pub mod released;
 mod reroute;
+mod resume;
 #[cfg(test)]
 mod simulation;
 pub mod study;
@@ -80,12 +81,22 @@ impl LiveExclusions {
     }
 }
 
+/// A checkpoint with the past that it builds on. The past only grows, and may be longer than the checkpoint knows.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Checkpoint {
+    /// Where the scan stands.
+    pub state: Vec<u8>,
+    /// What is over, in the order in which it came.
+    pub past: Vec<u8>,
+}
+
 /// Where a scan's checkpoints are kept.
 pub trait Keep: Send + Sync {
-    /// Keeps this checkpoint instead of the last. Returns at once; a reader sees one of the two, whole.
-    fn keep(&self, checkpoint: Vec<u8>);
-    /// The checkpoint of an earlier part of this scan.
-    fn kept(&self) -> Option<Vec<u8>>;
+    /// Keeps a state instead of the last, after it has made the past end with `more` from byte `from` on. Returns at
+    /// once; a reader sees one of the two states, whole, with at least its past.
+    fn keep(&self, state: Vec<u8>, from: u64, more: Vec<u8>);
+    /// The checkpoint of an earlier part of this scan; the error says why there is one that cannot be read.
+    fn kept(&self) -> Result<Option<Checkpoint>, String>;
 }
 
 /// Everything a scan is made from. Destinations come from the plan's targets alone.

@@ -1,14 +1,15 @@
 //! Raw mode: the engine over a link, interface by interface. Every frame passes the gate and is counted in the ledger.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use super::answer::Ports;
-use super::checkpoint::{Kept, plan_key};
+use super::checkpoint::{Earlier, Kept};
 use super::drive::{Sender, drive};
 use super::engine::{Engine, Setup};
 use super::gate::Gate;
-use super::hosts::Aim;
+use super::hosts::{Aim, Cut};
+use super::ledger::Ledger;
 use super::link::datalink::{DataLink, facts};
 use super::link::packet::PacketLink;
 use super::link::route::Route;
@@ -19,73 +20,73 @@ use super::outcome::ScanOutcome;
 use super::preflight::Chosen;
 use super::recall::{Recall, Tally};
 use super::reroute::RouteWatch;
+use super::resume::{Part, parts, resume};
 use super::study::{Leftover, Study};
 use super::wire::Hardware;
 use super::{ScanInput, reason};
 use crate::base::progress::StopWish;
 
-/// Scans all targets that have a route. Links and hosts stay for a study, where there is to be one.
-pub(super) fn scan(input: &ScanInput<'_>, chosen: &Chosen, outcome: &mut ScanOutcome, mut study: Option<&mut Study>) {
-    let (mut kept, mut earlier) = resume(input, outcome);
-    let mut by_interface: BTreeMap<u32, Vec<(u32, Route)>> = BTreeMap::new();
-    let finished = if outcome.whole { &[] } else { input.finished };
-    let finished: HashSet<u32> = finished.iter().chain(input.elsewhere).copied().collect();
-    for (i, target) in input.plan.targets.iter().enumerate() {
-        let i = i as u32;
-        if finished.contains(&i) {
-            continue;
-        }
-        match chosen.routes.get(&target.addr()) {
-            Some(route) => by_interface.entry(route.interface).or_default().push((i, *route)),
-            None => outcome.not_scanned.push(NotScanned { target: i, reason: reason("no route") }),
-        }
-    }
-    input.progress.start("scan", outcome.coverage.planned);
-    let mut tally = Measured::default();
-    for (interface, targets) in by_interface {
-        if input.stop.wish() != StopWish::None {
-            break;
-        }
-        match open(interface, chosen.ports, outcome) {
-            Ok((own, mut link)) => {
-                let work = Work { input, own, targets: &targets, ports: chosen.ports, watch: true };
-                let left = work.scan(link.as_mut(), outcome, &mut tally, (&mut kept, earlier.pop_front()));
-                match &mut study {
-                    Some(study) => study.add(link, left),
-                    // Closing waits until no core uses the socket any more; nobody has to wait for that.
-                    None => drop(std::thread::spawn(move || drop(link))),
-                }
-            }
-            Err(error) => {
-                outcome.errors.push(format!("interface {interface}: {error}"));
-                let why = reason("its interface could not be opened");
-                outcome.not_scanned.extend(targets.iter().map(|(t, _)| NotScanned { target: *t, reason: why.clone() }));
-            }
-        }
-    }
-    let recall = tally.recall(input);
-    outcome.notes.push(recall.describe());
-    outcome.recall = Some(recall);
-    input.progress.finish("scan");
+/// Opens a link by the number of its interface, and gives its hardware address with it.
+pub(super) type Open<'a> = dyn FnMut(u32, &mut ScanOutcome) -> std::io::Result<(Hardware, Box<dyn Link + Send>)> + 'a;
+
+/// How the targets are reached.
+pub(super) struct Ways<'a> {
+    pub(super) routes: &'a BTreeMap<IpAddr, Route>,
+    pub(super) ports: Ports,
+    /// Whether the kernel's routes are watched for changes.
+    pub(super) watch: bool,
 }
 
-/// The checkpoint of an earlier part, and the engines in it.
-pub(super) fn resume(input: &ScanInput<'_>, outcome: &mut ScanOutcome) -> (Kept, VecDeque<Vec<u8>>) {
-    let plan = plan_key(&input.plan.hash, input.seed);
-    let fresh = Kept { plan, started: outcome.started, ..Kept::default() };
-    let Some(bytes) = input.keep.and_then(|k| k.kept()) else { return (fresh, VecDeque::new()) };
-    let Some(mut kept) = Kept::from_bytes(&bytes, plan) else {
-        outcome.notes.push("the checkpoint is of another plan or damaged; what it covers is scanned anew".into());
-        return (fresh, VecDeque::new());
-    };
-    outcome.notes.push(format!("resumed from the checkpoint of {}", kept.at));
-    outcome.whole = true;
-    outcome.coverage.planned = outcome.coverage.planned_of(input);
-    outcome.started = kept.started;
-    outcome.counters.sent = kept.sent;
-    outcome.ledger = std::mem::take(&mut kept.ledger);
-    let engines = std::mem::take(&mut kept.engines);
-    (kept, engines.into())
+/// Scans all targets that have a route. Links and hosts stay for a study, where there is to be one.
+pub(super) fn scan(input: &ScanInput<'_>, chosen: &Chosen, outcome: &mut ScanOutcome, study: Option<&mut Study>) {
+    let ways = Ways { routes: &chosen.routes, ports: chosen.ports, watch: true };
+    scan_over(input, &ways, &mut |interface, outcome| open(interface, chosen.ports, outcome), outcome, study);
+}
+
+/// The same over links that `open` opens.
+pub(super) fn scan_over(
+    input: &ScanInput<'_>,
+    ways: &Ways<'_>,
+    open: &mut Open<'_>,
+    outcome: &mut ScanOutcome,
+    mut study: Option<&mut Study>,
+) {
+    let (mut kept, engines) = resume(input, outcome);
+    let by_interface = parts(input, ways.routes, engines, outcome);
+    input.progress.start("scan", outcome.coverage.planned);
+    let mut measured = Measured::default();
+    for (interface, parts) in by_interface {
+        let mut work = Work { input, own: Hardware::default(), ways, measured: &mut measured, kept: &mut kept };
+        let opened = match interface {
+            _ if input.stop.wish() != StopWish::None => Err(None),
+            Some(interface) => open(interface, outcome).map_err(|error| {
+                outcome.errors.push(format!("interface {interface}: {error}"));
+                Some(Cut::NoLink)
+            }),
+            None => Err(Some(Cut::NoRoute)),
+        };
+        let mut link = match opened {
+            Ok((own, link)) => {
+                work.own = own;
+                link
+            }
+            Err(cut) => {
+                parts.into_iter().for_each(|part| work.leave(part, cut, outcome));
+                continue;
+            }
+        };
+        let lefts: Vec<Leftover> = parts.into_iter().filter_map(|p| work.scan(link.as_mut(), p, outcome)).collect();
+        match (&mut study, lefts.into_iter().reduce(Leftover::join)) {
+            (Some(study), Some(left)) => study.add(link, left),
+            // Closing waits until no core uses the socket any more; nobody has to wait for that.
+            _ => drop(std::thread::spawn(move || drop(link))),
+        }
+    }
+    if input.stop.wish() != StopWish::None {
+        kept.keep(input, outcome);
+    }
+    measured.tell(input, outcome);
+    input.progress.finish("scan");
 }
 
 /// The fastest backend that the interface has.
@@ -108,122 +109,171 @@ fn open(interface: u32, ports: Ports, outcome: &mut ScanOutcome) -> std::io::Res
     }
 }
 
-/// What all links together have measured.
+/// What all engines together have measured.
 #[derive(Debug, Default)]
-pub(super) struct Measured {
+struct Measured {
     tally: Tally,
     policed: u64,
     tries: u8,
+    /// What the engines sent. It joins the outcome's ledger at the end: until then that one is what checkpoints hold of
+    /// packets outside of the engines.
+    ledger: Ledger,
 }
 
 impl Measured {
-    pub(super) fn recall(&self, input: &ScanInput<'_>) -> Recall {
-        Recall {
+    fn tell(self, input: &ScanInput<'_>, outcome: &mut ScanOutcome) {
+        let recall = Recall {
             at_least: self.tally.recall(self.tries),
             wanted: input.plan.profile.recall.map(|r| f64::from(r) / 100_000.0),
             tally: self.tally,
             policed: self.policed,
-        }
+        };
+        outcome.notes.push(recall.describe());
+        outcome.recall = Some(recall);
+        outcome.ledger.merge(self.ledger);
     }
 }
 
-/// The targets of one link.
-pub(super) struct Work<'a, 'b> {
-    pub(super) input: &'a ScanInput<'b>,
-    pub(super) own: Hardware,
-    pub(super) targets: &'a [(u32, Route)],
-    pub(super) ports: Ports,
-    /// Whether the kernel's routes are watched for changes.
-    pub(super) watch: bool,
+/// The parts of one link.
+struct Work<'a, 'b> {
+    input: &'a ScanInput<'b>,
+    own: Hardware,
+    ways: &'a Ways<'a>,
+    measured: &'a mut Measured,
+    kept: &'a mut Kept,
+}
+
+/// Who is reached from which of our addresses, and who is not.
+#[derive(Default)]
+struct Reached {
+    aims: Vec<Aim>,
+    sources: Vec<(IpAddr, Hardware)>,
+    cut: Vec<(u32, Cut)>,
 }
 
 impl Work<'_, '_> {
-    pub(super) fn scan(
-        &self,
-        link: &mut dyn Link,
-        outcome: &mut ScanOutcome,
-        measured: &mut Measured,
-        (kept, earlier): (&mut Kept, Option<Vec<u8>>),
-    ) -> Leftover {
+    /// Scans a part; nothing is left where it was stopped before it began.
+    fn scan(&mut self, link: &mut dyn Link, part: Part, outcome: &mut ScanOutcome) -> Option<Leftover> {
         let input = self.input;
-        let mut gateways: Vec<IpAddr> = self.targets.iter().filter_map(|(_, r)| r.gateway).collect();
+        let mut gateways: Vec<IpAddr> = part.targets.iter().filter_map(|(_, r)| r.gateway).collect();
         gateways.sort();
         gateways.dedup();
         let gate = Gate::new(input.plan.targets.iter(), input.plan.exclusions.clone(), gateways)
             .with_leases(input.leases.clone());
         let mut sender = Sender::new(input, gate, outcome);
-        let (aims, sources) = self.aims(link, &mut sender);
+        let mut reached = self.reach(&part.targets, link, &mut sender);
+        if input.stop.wish() != StopWish::None {
+            // Whoever had no time to answer is not given up for it.
+            self.leave(part, None, outcome);
+            return None;
+        }
+        reached.cut.extend(part.cut);
+        let mut engine = self.engine(part.earlier, reached, sender.outcome);
+        let interface = part.targets.first().map_or(0, |(_, route)| route.interface);
+        let watch = RouteWatch::new(self.own, interface);
+        std::thread::scope(|scope| {
+            if self.ways.watch {
+                let routes = part.targets.iter();
+                let routes = routes.filter_map(|(t, r)| Some((input.plan.targets.get(*t as usize)?.addr(), *r)));
+                scope.spawn(|| watch.run(routes, input.clock));
+            }
+            drive(&mut sender, link, &mut engine, self.kept, self.ways.watch.then_some(&watch));
+            watch.end();
+        });
+        if input.keep.is_some() {
+            let base = engine.base;
+            self.kept.note(&mut engine, base, input.clock.now());
+        }
+        let gate = sender.gate;
+        self.collect(&mut engine, outcome);
+        Some(leftover(engine, gate))
+    }
+
+    /// Takes over what is known of a part to which nothing is sent: it was stopped, or all its targets are `cut`.
+    fn leave(&mut self, part: Part, cut: Option<Cut>, outcome: &mut ScanOutcome) {
+        let all = part.targets.iter().map(|(target, _)| *target);
+        let mut reached = Reached::default();
+        if let Some(cut) = cut {
+            reached.cut = all.map(|target| (target, cut)).chain(part.cut).collect();
+        }
+        let mut engine = self.engine(part.earlier, reached, outcome);
+        self.collect(&mut engine, outcome);
+    }
+
+    /// The engine of a part, where an earlier one stood if there is one.
+    fn engine(&mut self, earlier: Option<Earlier>, reached: Reached, outcome: &mut ScanOutcome) -> Engine {
+        let Reached { mut aims, sources, cut } = reached;
+        match &earlier {
+            Some(earlier) => {
+                let known: HashMap<u32, Aim> = aims.iter().map(|a| (a.target, *a)).collect();
+                let aim = |(target, destination): &(u32, IpAddr)| {
+                    known.get(target).copied().unwrap_or(Aim::nowhere(*target, *destination))
+                };
+                aims = earlier.aims.iter().map(aim).collect();
+            }
+            None => {
+                let why = |(target, cut): &(u32, Cut)| NotScanned { target: *target, reason: reason(cut.describe()) };
+                outcome.not_scanned.extend(cut.iter().map(why));
+            }
+        }
         let canaries = self.canaries(&aims);
-        let tcp: Vec<u16> = input.plan.probes.tcp.iter().collect();
-        let udp: Vec<u16> = input.plan.probes.udp.iter().collect();
+        let tcp: Vec<u16> = self.input.plan.probes.tcp.iter().collect();
+        let udp: Vec<u16> = self.input.plan.probes.udp.iter().collect();
         let setup = Setup {
             aims,
             sources,
             tcp: &tcp,
             udp: &udp,
-            profile: &input.plan.profile,
-            seed: input.seed,
-            ports: self.ports,
+            profile: &self.input.plan.profile,
+            seed: self.input.seed,
+            ports: self.ways.ports,
             canaries,
         };
         let mut engine = Engine::new(setup);
-        if let Some(earlier) = earlier
-            && !engine.restore(&earlier, kept.at)
-        {
-            sender.outcome.notes.push("the targets of an interface have changed; they are scanned anew".into());
+        let Some(mut earlier) = earlier else { return engine };
+        if !engine.restore(&mut earlier) {
+            outcome
+                .notes
+                .push("an engine's state in the checkpoint cannot be read; its targets are scanned anew".into());
+            outcome.ledger.merge(std::mem::take(&mut earlier.ledger));
+            self.kept.forget(earlier.number);
         }
-        let interface = self.targets.first().map_or(0, |(_, route)| route.interface);
-        let watch = RouteWatch::new(self.own, interface);
-        std::thread::scope(|scope| {
-            if self.watch {
-                scope.spawn(|| watch.run(self.routes(), input.clock));
+        let (cut, unfinished) = (cut.into_iter().collect::<HashMap<_, _>>(), engine.unfinished());
+        for (host, (target, _)) in (0..).zip(&earlier.aims) {
+            if let Some(cut) = cut.get(target).filter(|_| unfinished.contains(&host)) {
+                engine.give_up(host, *cut);
             }
-            drive(&mut sender, link, &mut engine, kept, self.watch.then_some(&watch));
-            watch.end();
-        });
-        if self.input.keep.is_some() {
-            kept.engines.push(engine.save(engine.base));
         }
-        let gate = sender.gate;
-        self.collect(&mut engine, outcome, measured);
-        leftover(engine, gate)
-    }
-
-    /// The routes by destination.
-    fn routes(&self) -> impl Iterator<Item = (IpAddr, Route)> {
-        let all = self.targets.iter();
-        all.filter_map(|(t, route)| Some((self.input.plan.targets.get(*t as usize)?.addr(), *route)))
+        engine
     }
 
     /// The targets whose next hop has a known hardware address, and our addresses.
-    fn aims(&self, link: &mut dyn Link, sender: &mut Sender<'_, '_>) -> (Vec<Aim>, Vec<(IpAddr, Hardware)>) {
+    fn reach(&self, targets: &[(u32, Route)], link: &mut dyn Link, sender: &mut Sender<'_, '_>) -> Reached {
         let plan = self.input.plan;
         let mut wanted = Wanted::new();
-        for (i, route) in self.targets {
+        for (i, route) in targets {
             let Some(target) = plan.targets.get(*i as usize) else { continue };
             let warrant = route.gateway.is_none().then_some(*i);
             wanted.insert(route.next_hop(target.addr()), (route.source, warrant));
         }
         let hardware = neighbours(wanted, self.own, link, sender, &mut |_, _| {});
-        let mut sources: Vec<(IpAddr, Hardware)> = Vec::new();
-        let mut aims = Vec::new();
-        for (i, route) in self.targets {
+        let mut reached = Reached::default();
+        for (i, route) in targets {
             let Some(target) = plan.targets.get(*i as usize) else { continue };
             let Some(next_hop) = hardware.get(&route.next_hop(target.addr())).copied() else {
-                let why = if route.gateway.is_some() { "its gateway does not answer" } else { "no such neighbour" };
-                sender.outcome.not_scanned.push(NotScanned { target: *i, reason: reason(why) });
+                reached.cut.push((*i, if route.gateway.is_some() { Cut::NoGateway } else { Cut::NoNeighbour }));
                 continue;
             };
-            let known = sources.iter().position(|(a, _)| *a == route.source);
-            let source = known.unwrap_or(sources.len()) as u16;
+            let known = reached.sources.iter().position(|(a, _)| *a == route.source);
+            let source = known.unwrap_or(reached.sources.len()) as u16;
             if known.is_none() {
-                sources.push((route.source, self.own));
+                reached.sources.push((route.source, self.own));
                 sender.outcome.sources.push(route.source);
             }
             let rate = plan.rates.get(i).copied();
-            aims.push(Aim { target: *i, destination: target.addr(), next_hop, source, rate });
+            reached.aims.push(Aim { target: *i, destination: target.addr(), next_hop, source, rate });
         }
-        (aims, sources)
+        reached
     }
 
     /// The plan's canaries that are reached over this link.
@@ -233,7 +283,8 @@ impl Work<'_, '_> {
         pairs.filter_map(|(target, port)| Some((place(*target)? as u32, *port))).collect()
     }
 
-    fn collect(&self, engine: &mut Engine, outcome: &mut ScanOutcome, measured: &mut Measured) {
+    fn collect(&mut self, engine: &mut Engine, outcome: &mut ScanOutcome) {
+        let measured = &mut *self.measured;
         outcome.coverage.done += engine.done();
         engine.close();
         let counters = &mut outcome.counters;
@@ -275,6 +326,10 @@ impl Work<'_, '_> {
                 span: Some((wall(known.sent.0), wall(known.sent.1))),
             });
         }
+        for (aim, host) in engine.aims.iter().zip(&engine.hosts).filter(|(_, host)| host.first.is_none()) {
+            let why = host.cut.map(|cut| NotScanned { target: aim.target, reason: reason(cut.describe()) });
+            outcome.not_scanned.extend(why);
+        }
         outcome.notes.extend(engine.canary_notes());
         if engine.auto.cuts > 0 {
             outcome.notes.push(format!(
@@ -293,7 +348,7 @@ impl Work<'_, '_> {
             );
             outcome.notes.push(text);
         }
-        outcome.ledger.merge(std::mem::take(&mut engine.ledger));
+        measured.ledger.merge(std::mem::take(&mut engine.ledger));
     }
 }
 

@@ -1,6 +1,10 @@
 //! Whole scans over a network in memory: what is found, what is sent, what is counted, and that the three agree.
 
+mod life;
+mod memory;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,13 +13,14 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::answer::Ports;
-use super::checkpoint::Kept;
 use super::ledger::Entry;
+use super::link::Link;
 use super::link::memory::{Faults, Machine, MemoryLink};
 use super::link::route::Route;
 use super::observation::{Mode, PortState, ProbeKind};
-use super::raw::{Measured, Work, resume};
-use super::{Keep, LiveExclusions, ScanInput, ScanOutcome};
+use super::raw::{Ways, scan_over};
+use super::wire::Hardware;
+use super::{Checkpoint, Keep, LiveExclusions, ScanInput, ScanOutcome};
 use crate::base::addr_set::{AddrRange, AddrSet};
 use crate::base::clock::ManualClock;
 use crate::base::limits::Limits;
@@ -23,6 +28,7 @@ use crate::base::progress::{Progress, Stop};
 use crate::base::quantity::Rate;
 use crate::base::source::Location;
 use crate::lang::job::{DeadHosts, Ping, Profile};
+use crate::plan::lease::Leases;
 use crate::plan::plan::{Canaries, Plan, ProbeSet};
 use crate::plan::{cost, sample};
 
@@ -43,17 +49,28 @@ fn plan_of(hosts: usize, ports: &[u16], profile: Profile) -> Plan {
     sample::plan(&addrs, probes, profile, AddrSet::default(), Timestamp::from_second(86_400).unwrap())
 }
 
-/// A place for checkpoints that remembers all of them.
+/// A place for checkpoints that remembers all of them, each with the past of its time.
 #[derive(Default)]
-struct Shelf(Mutex<Vec<Vec<u8>>>);
+struct Shelf(Mutex<Vec<Checkpoint>>);
+
+impl Shelf {
+    fn of(checkpoint: &Checkpoint) -> Self {
+        Self(Mutex::new(vec![checkpoint.clone()]))
+    }
+}
 
 impl Keep for Shelf {
-    fn keep(&self, checkpoint: Vec<u8>) {
-        self.0.lock().unwrap().push(checkpoint);
+    fn keep(&self, state: Vec<u8>, from: u64, more: Vec<u8>) {
+        let mut all = self.0.lock().unwrap();
+        let mut past = all.last().map(|c| c.past.clone()).unwrap_or_default();
+        assert!(from as usize <= past.len());
+        past.truncate(from as usize);
+        past.extend(more);
+        all.push(Checkpoint { state, past });
     }
 
-    fn kept(&self) -> Option<Vec<u8>> {
-        self.0.lock().unwrap().last().cloned()
+    fn kept(&self) -> Result<Option<Checkpoint>, String> {
+        Ok(self.0.lock().unwrap().last().cloned())
     }
 }
 
@@ -76,11 +93,38 @@ struct World {
     seed: u64,
     exclusions: LiveExclusions,
     stop: Stop,
+    routes: BTreeMap<IpAddr, Route>,
+    /// Interfaces that cannot be opened.
+    shut: BTreeSet<u32>,
+    /// Targets that an earlier part has finished, or that are left out of this one.
+    finished: Vec<u32>,
+    leases: Option<Arc<Leases>>,
+    /// Whether frames that left are remembered.
+    capture: bool,
 }
 
 impl World {
     fn new(plan: Plan, machines: HashMap<IpAddr, Machine>, faults: Faults) -> Self {
-        Self { plan, machines, faults, seed: 7, exclusions: LiveExclusions::default(), stop: Stop::default() }
+        let route = Route { interface: 1, source: SOURCE, gateway: Some(GATEWAY), local: false };
+        Self {
+            routes: plan.targets.iter().map(|t| (t.addr(), route)).collect(),
+            plan,
+            machines,
+            faults,
+            seed: 7,
+            exclusions: LiveExclusions::default(),
+            stop: Stop::default(),
+            shut: BTreeSet::new(),
+            finished: Vec::new(),
+            leases: None,
+            capture: true,
+        }
+    }
+
+    /// Its targets are on so many links in turn.
+    fn over(mut self, links: usize) -> Self {
+        self.routes.values_mut().enumerate().for_each(|(n, route)| route.interface = (n % links) as u32 + 1);
+        self
     }
 
     fn scan(
@@ -98,7 +142,6 @@ impl World {
         progress: &dyn Progress,
     ) -> (ScanOutcome, Vec<(Duration, Vec<u8>)>, Duration) {
         clock.advance(Duration::from_secs(1));
-        let mut link = MemoryLink::new(clock.clone(), self.machines.clone(), self.faults.clone(), self.seed ^ 0x5eed);
         let input = ScanInput {
             plan: &self.plan,
             mode: Some(Mode::Raw),
@@ -107,24 +150,29 @@ impl World {
             limits: &Limits::default(),
             progress,
             stop: &self.stop,
-            finished: &[],
+            finished: &self.finished,
             elsewhere: &[],
             exclusions: &self.exclusions,
             keep,
-            leases: None,
+            leases: self.leases.clone(),
         };
         let mut outcome = ScanOutcome::new(&input, Mode::Raw);
-        let route = Route { interface: 1, source: SOURCE, gateway: Some(GATEWAY), local: false };
-        let targets: Vec<(u32, Route)> = (0..self.plan.targets.len() as u32).map(|t| (t, route)).collect();
-        let work =
-            Work { input: &input, own: [2, 0, 0, 0, 0, 1], targets: &targets, ports: Ports(61_000), watch: false };
-        let mut measured = Measured::default();
-        let (mut kept, mut earlier): (Kept, _) = resume(&input, &mut outcome);
-        work.scan(&mut link, &mut outcome, &mut measured, (&mut kept, earlier.pop_front()));
-        outcome.recall = Some(measured.recall(&input));
+        let sent = Arc::default();
+        let mut open = |interface: u32, _: &mut ScanOutcome| -> io::Result<(Hardware, Box<dyn Link + Send>)> {
+            if self.shut.contains(&interface) {
+                return Err(io::Error::other("it is shut"));
+            }
+            let seed = self.seed ^ 0x5eec ^ u64::from(interface);
+            let mut link = MemoryLink::new(clock.clone(), self.machines.clone(), self.faults.clone(), seed);
+            (link.sent, link.keep) = (Arc::clone(&sent), self.capture);
+            Ok(([2, 0, 0, 0, 0, 1], Box::new(link)))
+        };
+        let ways = Ways { routes: &self.routes, ports: Ports(61_000), watch: false };
+        scan_over(&input, &ways, &mut open, &mut outcome, None);
         outcome.finish(&input);
         let took = crate::base::clock::Clock::elapsed(clock.as_ref()) - Duration::from_secs(1);
-        (outcome, link.sent, took)
+        let sent = std::mem::take(&mut *sent.lock().unwrap());
+        (outcome, sent, took)
     }
 
     fn truth(&self) -> BTreeSet<(IpAddr, u16)> {
@@ -195,8 +243,8 @@ prop_compose! {
             loss, repeated, forged,
             delay: Duration::from_millis(delay),
             jitter: Duration::from_millis(jitter),
-            capacity: None, queue: None,
             full_every: full,
+            ..Faults::default()
         }
     }
 }
@@ -567,62 +615,19 @@ fn step_once(clock: &Arc<ManualClock>, by: i64) -> impl Fn(u64) + Send + Sync + 
     }
 }
 
-/// One way of the path.
-const DELAY: Duration = Duration::from_millis(30);
-
-/// Kills at any checkpoint, as if the process had died right before the next one, then goes on.
+/// Answers to first tries that come while the last ones wait for an interface that never comes back: each pair counts
+/// once, as answered.
 #[test]
-fn whoever_goes_on_from_a_checkpoint_finds_the_same() {
-    let ports: Vec<u16> = (1..=60).collect();
-    for (silent, ping, retries) in [(false, false, 0), (true, false, 2), (false, true, 1)] {
-        let profile = Profile {
-            retries,
-            rate: Some(Rate { per_second: 3_000 }),
-            ping: if ping { vec![Ping::Icmp, Ping::Tcp([7].into_iter().collect())] } else { Vec::new() },
-            ..profile()
-        };
-        let machines: HashMap<IpAddr, Machine> =
-            block(silent).into_iter().map(|(a, m)| (a, Machine { echo: true, ..m })).collect();
-        let faults = Faults { delay: DELAY, ..Faults::default() };
-        let world = World::new(plan_of(64, &ports, profile), machines, faults);
-        let shelf = Shelf::default();
-        let (whole, first, _) = world.scan(Some(&shelf), &crate::base::progress::Silent);
-        let checkpoints = shelf.0.into_inner().unwrap();
-        assert!(checkpoints.len() >= 3, "{}", checkpoints.len());
-        for (n, checkpoint) in checkpoints.iter().enumerate() {
-            let key = super::checkpoint::plan_key(&world.plan.hash, world.seed);
-            let before = Kept::from_bytes(checkpoint, key).unwrap();
-            let again = Shelf(Mutex::new(vec![checkpoint.clone()]));
-            let (rest, sent, _) = world.scan(Some(&again), &crate::base::progress::Silent);
-            assert!(rest.whole);
-            assert_eq!(found(&rest), found(&whole), "checkpoint {n}");
-            let counts = |o: &ScanOutcome| o.hosts.iter().map(|h| (h.addr, h.counts.clone())).collect::<Vec<_>>();
-            assert_eq!(counts(&rest), counts(&whole), "checkpoint {n}");
-            assert_eq!(rest.coverage, whole.coverage);
-            // The ledger holds what left before and after; what left after is the rest.
-            let mut after = captured(&sent);
-            let all = booked(&rest);
-            for (pair, total) in &all {
-                let n = after.remove(pair).unwrap_or(0);
-                assert!(n <= *total && *total <= u32::from(retries) + 2, "{pair:?}: {n} of {total}");
-            }
-            assert!(after.is_empty());
-            assert!(before.sent <= whole.counters.sent);
-            // A pair that had left and been answered before the checkpoint is not asked again: only what was on its way
-            // there, and what left later, is.
-            if !silent && !ping {
-                let answered = first[before.sent as usize - 1].0.saturating_sub(DELAY * 2);
-                let early: Vec<_> = first.iter().filter(|(at, _)| *at < answered).cloned().collect();
-                let known = captured(&early);
-                let again: Vec<_> = captured(&sent).into_keys().filter(|pair| known.contains_key(pair)).collect();
-                assert!(known.len() > 500 && again.is_empty(), "checkpoint {n}: {again:?}");
-            }
-        }
-        let mut damaged = checkpoints.last().unwrap().clone();
-        let middle = damaged.len() / 2;
-        damaged[middle] ^= 1;
-        let (anew, ..) = world.scan(Some(&Shelf(Mutex::new(vec![damaged]))), &crate::base::progress::Silent);
-        assert!(!anew.whole && anew.notes.iter().any(|n| n.contains("damaged")));
-        assert_eq!(found(&anew), found(&whole));
-    }
+fn what_is_answered_while_its_last_try_waits_counts_once() {
+    let ports: Vec<u16> = (1..=100).collect();
+    let faults =
+        Faults { delay: Duration::from_millis(700), down: Some(Duration::from_millis(2_500)), ..Faults::default() };
+    let world = World::new(plan_of(64, &ports, Profile { retries: 1, ..profile() }), block(false), faults);
+    let (outcome, sent, _) = world.scan(None, &crate::base::progress::Silent);
+    assert!(outcome.errors[0].starts_with("the link was lost"), "{:?}", outcome.errors);
+    let booked = booked(&outcome);
+    assert_eq!(captured(&sent), booked);
+    assert!(booked.len() > 100 && booked.values().all(|n| *n == 1), "{} pairs", booked.len());
+    assert_eq!(outcome.coverage.done, booked.len() as u64);
+    assert_eq!(outcome.hosts.iter().flat_map(|h| h.counts.values()).sum::<u32>() as usize, booked.len());
 }

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap};
 use std::io;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::{Batch, Link};
@@ -27,6 +27,8 @@ pub(in crate::scan) struct Machine {
     pub(in crate::scan) dies: Option<Duration>,
     /// It answers echo requests.
     pub(in crate::scan) echo: bool,
+    /// It answers no request for its hardware address.
+    pub(in crate::scan) absent: bool,
     /// It answers datagrams to its open ports.
     pub(in crate::scan) udp: bool,
 }
@@ -50,7 +52,12 @@ pub(in crate::scan) struct Faults {
     pub(in crate::scan) forged: f64,
     /// Every so many sends the system's queue is full.
     pub(in crate::scan) full_every: Option<u64>,
+    /// From this moment on the interface is down; what is on its way still comes.
+    pub(in crate::scan) down: Option<Duration>,
 }
+
+/// Frames, each with the moment it left.
+pub(in crate::scan) type Frames = Vec<(Duration, Vec<u8>)>;
 
 /// The link to it.
 pub(in crate::scan) struct MemoryLink {
@@ -64,8 +71,8 @@ pub(in crate::scan) struct MemoryLink {
     count: u64,
     calls: u64,
     /// All frames that left, with the moment.
-    pub(in crate::scan) sent: Vec<(Duration, Vec<u8>)>,
-    /// Frames kept at most; a scan to measure memory with keeps none.
+    pub(in crate::scan) sent: Arc<Mutex<Frames>>,
+    /// Whether they are kept; a scan to measure memory with keeps none.
     pub(in crate::scan) keep: bool,
 }
 
@@ -86,7 +93,7 @@ impl MemoryLink {
             dice: seed | 1,
             count: 0,
             calls: 0,
-            sent: Vec::new(),
+            sent: Arc::default(),
             keep: true,
         }
     }
@@ -117,8 +124,10 @@ impl MemoryLink {
 
     /// One probe on its way to its host.
     fn carry(&mut self, frame: &[u8], now: Duration) {
-        if let Some(answer) = neighbour(frame) {
-            self.deliver(answer, now);
+        if let Some((asked, answer)) = neighbour(frame) {
+            if self.machines.get(&asked).is_none_or(|m| !m.absent) {
+                self.deliver(answer, now);
+            }
             return;
         }
         if self.happens(self.faults.loss) {
@@ -218,8 +227,8 @@ impl MemoryLink {
     }
 }
 
-/// The answer to an ARP request.
-fn neighbour(frame: &[u8]) -> Option<Vec<u8>> {
+/// Who is asked by an ARP request, and the answer.
+fn neighbour(frame: &[u8]) -> Option<(IpAddr, Vec<u8>)> {
     if frame[12..14] != [8, 6] {
         return None;
     }
@@ -227,7 +236,7 @@ fn neighbour(frame: &[u8]) -> Option<Vec<u8>> {
     answer[21] = 2;
     answer[22..28].copy_from_slice(&[2, 0, 0, 0, 0, 9]);
     answer[28..32].copy_from_slice(&frame[38..42]);
-    Some(answer)
+    Some((<[u8; 4]>::try_from(&frame[38..42]).ok()?.into(), answer))
 }
 
 impl Link for MemoryLink {
@@ -237,11 +246,14 @@ impl Link for MemoryLink {
             return Err(io::Error::from_raw_os_error(105));
         }
         let now = self.clock.elapsed();
+        if self.faults.down.is_some_and(|down| now >= down) {
+            return Err(io::Error::from_raw_os_error(100));
+        }
         for i in from..batch.len() {
             let frame = batch.frame(i).to_vec();
             self.carry(&frame, now);
             if self.keep {
-                self.sent.push((now, frame));
+                self.sent.lock().unwrap().push((now, frame));
             }
         }
         // A million frames a second.

@@ -1,6 +1,8 @@
 //! Where frames go and come from, a batch at a time. The scanner knows the trait; the machine's interfaces are behind it.
 
 pub(super) mod datalink;
+#[cfg(test)]
+pub(super) mod heap;
 pub(super) mod limits;
 #[cfg(test)]
 pub(super) mod memory;

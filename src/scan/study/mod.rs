@@ -146,6 +146,19 @@ pub(super) struct Leftover {
 }
 
 impl Leftover {
+    /// Those of two parts of one link, the later one's gate for both: it knows all exclusions.
+    pub(super) fn join(self, later: Self) -> Self {
+        let before = self.sources.len() as u16;
+        let moved = later.hosts.into_iter().map(|(aim, port)| (Aim { source: aim.source + before, ..aim }, port));
+        Self {
+            hosts: self.hosts.into_iter().chain(moved).collect(),
+            sources: [self.sources, later.sources].concat(),
+            patience: self.patience.max(later.patience),
+            rate: self.rate.min(later.rate),
+            ..later
+        }
+    }
+
     /// A part without its link.
     fn part(self) -> Part {
         Part {

@@ -81,7 +81,7 @@ fn look(faults: Faults, exclusions: &LiveExclusions, per_host: Option<Rate>) -> 
     part.run_over(&mut link, &input, &terms, &mut outcome);
     let mut sent: HashMap<(IpAddr, u8), usize> = HashMap::new();
     let mut first = Vec::new();
-    for (at, frame) in &link.sent {
+    for (at, frame) in link.sent.lock().unwrap().iter() {
         let addr: [u8; 4] = frame[30..34].try_into().unwrap();
         if IpAddr::from(addr) == host(0) {
             first.push(*at);
