@@ -64,7 +64,7 @@ mod tests {
     fn host(n: u32) -> HostRecord {
         HostRecord {
             asset: format!("i-{n}"),
-            name: (n % 3 == 0).then(|| format!("h{n}.example \"hosts\":[]")),
+            name: n.is_multiple_of(3).then(|| format!("h{n}.example \"hosts\":[]")),
             address: std::net::Ipv4Addr::from(0xc612_0000 + n).to_string(),
             state: "up".into(),
             reason: Some("reset".into()),
