@@ -1,6 +1,7 @@
 //! A scan's state as bytes, so that whoever goes on after a crash or a pause asks nothing twice that was asked before
 //! the last checkpoint, and finds what an uninterrupted scan finds. The ledger is in it: it stays exact.
 
+use std::collections::BTreeMap;
 use std::hash::Hasher;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use jiff::Timestamp;
 use siphasher::sip::SipHasher13;
 
 use super::bytes::{In, Out, pack, unpack};
-use super::engine::{Early, Engine, Found, Phase};
+use super::engine::{Engine, Found, Phase};
 use super::grid::{Ask, Grid};
 use super::hosts::{Counts, Cut, Host};
 use super::ledger::Ledger;
@@ -150,11 +151,11 @@ impl Engine {
             out.u32(f.rtt_us);
         }
         out.u64(self.early.len() as u64);
-        for e in &self.early {
-            out.u32(e.host);
-            out.u8(u8::from(e.tcp));
-            out.u16(e.port);
-            out.u8(e.answer as u8);
+        for ((host, tcp, port), answer) in &self.early {
+            out.u32(*host);
+            out.u8(u8::from(*tcp));
+            out.u16(*port);
+            out.u8(*answer as u8);
         }
         out.bytes(&self.ledger.to_bytes());
         out.0
@@ -197,11 +198,10 @@ impl Engine {
         let mut records = In(&hosts);
         let hosts: Option<Vec<Host>> = (0..self.hosts.len()).map(|_| read_host(&mut records)).collect();
         let open: Option<Vec<Found>> = (0..read.count(12)?).map(|_| found(&mut read)).collect();
-        let early: Option<Vec<Early>> = (0..read.count(8)?).map(|_| early(&mut read)).collect();
+        let early: Option<BTreeMap<_, _>> = (0..read.count(8)?).map(|_| early(&mut read)).collect();
         let ledger = Ledger::from_bytes(read.bytes()?)?;
         (self.hosts, self.open, self.early) = (hosts?, open?, early?);
         (self.ledger, self.given_back) = (ledger, again?);
-        self.early_seen = self.early.iter().map(|e| (e.host, e.tcp, e.port)).collect();
         let [
             done,
             lost,
@@ -333,13 +333,13 @@ fn found(read: &mut In<'_>) -> Option<Found> {
     Some(Found { host: read.u32()?, tcp: read.u8()? > 0, port: read.u16()?, ttl: read.u8()?, rtt_us: read.u32()? })
 }
 
-fn early(read: &mut In<'_>) -> Option<Early> {
-    let (host, tcp, port) = (read.u32()?, read.u8()? > 0, read.u16()?);
+fn early(read: &mut In<'_>) -> Option<((u32, bool, u16), Answer)> {
+    let pair = (read.u32()?, read.u8()? > 0, read.u16()?);
     let answer = match read.u8()? {
         0 => Answer::Open,
         1 => Answer::Closed,
         2 => Answer::Filtered,
         _ => return None,
     };
-    Some(Early { host, tcp, port, answer })
+    Some((pair, answer))
 }

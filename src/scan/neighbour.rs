@@ -48,13 +48,13 @@ pub(super) fn neighbours(
                 return found;
             }
             if asked.len() > BATCH {
-                collect(link, PAUSE, &mut wanted, &mut found, &mut |frame| others(sender, frame));
+                collect(link, PAUSE, own, &mut wanted, &mut found, &mut |frame| others(sender, frame));
             }
         }
         let until = clock.elapsed() + WAIT;
         while !wanted.is_empty() && clock.elapsed() < until {
             let pause = LONGEST_SLEEP.min(until.saturating_sub(clock.elapsed()));
-            if !collect(link, pause, &mut wanted, &mut found, &mut |frame| others(sender, frame)) {
+            if !collect(link, pause, own, &mut wanted, &mut found, &mut |frame| others(sender, frame)) {
                 return found;
             }
         }
@@ -68,12 +68,15 @@ pub(super) fn neighbours(
 fn collect(
     link: &mut dyn Link,
     wait: Duration,
+    own: Hardware,
     wanted: &mut Wanted,
     found: &mut HashMap<IpAddr, Hardware>,
     others: &mut dyn FnMut(&[u8]),
 ) -> bool {
     let taken = link.receive(wait, &mut |frame| {
-        if let Ok(Reply::Neighbour { addr, hardware }) = read(frame)
+        // An answer is addressed to who asked: what is told to everybody, or to another, was not asked for.
+        if let Ok(Reply::Neighbour { addr, hardware, to }) = read(frame)
+            && wanted.get(&addr).is_some_and(|(source, _)| to == (*source, own))
             && wanted.remove(&addr).is_some()
         {
             found.insert(addr, hardware);
