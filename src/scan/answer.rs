@@ -10,7 +10,7 @@ use siphasher::sip::SipHasher13;
 
 use super::engine::{Engine, Found, Phase};
 use super::grid::Ask;
-use super::hosts::{Aim, Host};
+use super::hosts::{Aim, Host, KEPT};
 use super::observation::{HostState, PortObservation, PortState, Reason};
 use super::payload;
 use super::window::Answer;
@@ -381,17 +381,33 @@ impl Engine {
         }
     }
 
+    /// Forgets all but the lowest open ports of hosts that answer on every port.
+    pub(super) fn trim(&mut self) {
+        if !std::mem::take(&mut self.untrimmed) {
+            return;
+        }
+        self.open.sort_unstable_by_key(|f| (f.host, !f.tcp, f.port));
+        let (hosts, mut run) = (&self.hosts, (u32::MAX, 0));
+        self.open.retain(|f| {
+            run = if run.0 == f.host { (f.host, run.1 + 1) } else { (f.host, 1) };
+            !f.tcp || run.1 <= KEPT || hosts.get(f.host as usize).is_none_or(|h| !h.every)
+        });
+    }
+
     /// What is known of each target that was sent to.
     pub(super) fn results(&mut self, now: Duration) -> Vec<Known> {
-        self.open.sort_unstable_by_key(|f| (f.host, !f.tcp, f.port));
         let patience = self.patience();
+        for host in &mut self.hosts {
+            self.untrimmed |= host.judge(now + patience, patience);
+        }
+        self.trim();
+        self.open.sort_unstable_by_key(|f| (f.host, !f.tcp, f.port));
         let (nobody, mut from) = (self.pings_nobody(), 0);
         let mut all = Vec::new();
-        for (i, (aim, host)) in self.aims.iter().zip(&mut self.hosts).enumerate() {
+        for (i, (aim, host)) in self.aims.iter().zip(&self.hosts).enumerate() {
             let count = self.open.get(from..).unwrap_or_default().iter().take_while(|f| f.host as usize == i).count();
             let found = self.open.get(from..from + count).unwrap_or_default();
             from += count;
-            host.judge(now + patience, patience);
             if let Some(known) = known(aim, host, found, nobody) {
                 all.push(known);
             }
@@ -410,8 +426,8 @@ pub(super) struct Known {
     pub(super) counts: std::collections::BTreeMap<PortState, u32>,
     pub(super) sent: (Duration, Duration),
     pub(super) cut: Option<&'static str>,
-    /// It answered on every port asked.
-    pub(super) every: Option<u32>,
+    /// It answers on every port: how many are open, and how many answered.
+    pub(super) every: Option<(u32, u32)>,
     pub(super) policed: bool,
 }
 
@@ -450,7 +466,7 @@ fn known(aim: &Aim, host: &Host, found: &[Found], nobody_pinged: bool) -> Option
         counts,
         sent: (first, host.last),
         cut: host.cut.map(|c| c.describe()),
-        every: host.every.then_some(host.tcp.open),
+        every: host.every.then_some((host.tcp.open, host.tcp.answered())),
         policed: host.policed,
     })
 }

@@ -138,6 +138,8 @@ pub(super) struct Engine {
     /// Answers of ports to pings, by host, protocol (TCP or not) and port: targets times pings at most.
     pub(super) early: BTreeMap<(u32, bool, u16), Answer>,
     pub(super) open: Vec<Found>,
+    /// A host has been found to answer on every port since the open ones were last trimmed.
+    pub(super) untrimmed: bool,
     pub(super) shots: Vec<Shot>,
     pub(super) pool: VecDeque<u32>,
     pub(super) controls: Vec<Control>,
@@ -212,6 +214,7 @@ impl Engine {
             asleep: setup.aims.len() as u32,
             early: BTreeMap::new(),
             open: Vec::new(),
+            untrimmed: false,
             shots: Vec::with_capacity(BATCH),
             pool: VecDeque::new(),
             controls: Vec::new(),
@@ -311,6 +314,7 @@ impl Engine {
         self.waiting.clear();
         self.quiet_until = None;
         self.auto.new_round(now);
+        self.trim();
         for host in &mut self.hosts {
             host.lately = 0;
             if round == 0 {
@@ -561,7 +565,7 @@ impl Engine {
         {
             host.cut.get_or_insert(Cut::TimeLimit);
         }
-        host.judge(now, patience);
+        self.untrimmed |= host.judge(now, patience);
         if host.cut.is_some() || (host.every && matches!(ask, Ask::Tcp(_))) {
             if self.phase == Phase::Ports {
                 self.lost_pairs += u64::from(host.cut.is_some());

@@ -205,11 +205,16 @@ impl Work<'_, '_> {
             wanted.insert(route.next_hop(target.addr()), (route.source, warrant));
         }
         let hardware = neighbours(wanted, self.own, link, sender, &mut |_, _| {});
+        // Whoever was not asked because somebody wanted to stop is only not scanned yet.
+        let stopped = self.input.stop.wish() != StopWish::None;
         let mut sources: Vec<(IpAddr, Hardware)> = Vec::new();
         let mut aims = Vec::new();
         for (i, route) in self.targets {
             let Some(target) = plan.targets.get(*i as usize) else { continue };
             let Some(next_hop) = hardware.get(&route.next_hop(target.addr())).copied() else {
+                if stopped {
+                    continue;
+                }
                 let why = if route.gateway.is_some() { "its gateway does not answer" } else { "no such neighbour" };
                 sender.outcome.not_scanned.push(NotScanned { target: *i, reason: reason(why) });
                 continue;
@@ -254,12 +259,12 @@ impl Work<'_, '_> {
             if let Some(why) = known.cut {
                 outcome.not_scanned.push(NotScanned { target: known.target, reason: reason(why) });
             }
-            if let Some(open) = known.every {
+            if let Some((open, answered)) = known.every {
                 let asked: u32 = known.counts.values().sum();
                 let saved = (engine.asks.len() as u64).saturating_sub(u64::from(asked));
                 outcome.every.insert(known.target, if known.cut.is_none() { saved } else { 0 });
                 outcome.notes.push(format!(
-                    "{} answers on every port ({open} of {open} answers): a proxy, a filter or a tarpit stands there; its open ports are no services until one talks",
+                    "{} answers on every port ({open} of {answered} answers): a proxy, a filter or a tarpit stands there; its open ports are no services until one talks",
                     known.addr
                 ));
             }
