@@ -93,7 +93,8 @@ fn open(interface: u32, ports: Ports, outcome: &mut ScanOutcome) -> std::io::Res
     let own =
         facts(interface).and_then(|f| f.hardware).ok_or_else(|| std::io::Error::other("it has no hardware address"))?;
     let answers = outcome.coverage.planned;
-    match PacketLink::open(interface, &Purpose { ports: ports.range(), answers }) {
+    let purpose = Purpose { ports: ports.range(), answers };
+    match PacketLink::open(interface, &purpose) {
         Ok(link) => {
             outcome.notes.push(
                 "frames leave past the queueing discipline: a capture sees them where they arrive, not on this machine"
@@ -103,7 +104,7 @@ fn open(interface: u32, ports: Ports, outcome: &mut ScanOutcome) -> std::io::Res
         }
         Err(error) => {
             outcome.notes.push(format!("the fast path is not to be had ({error}); frames leave one by one"));
-            Ok((own, Box::new(DataLink::open(interface)?)))
+            Ok((own, Box::new(DataLink::open(interface, &purpose)?)))
         }
     }
 }
