@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use siphasher::sip::SipHasher13;
 
-use super::engine::{Early, Engine, Found, Phase};
-use super::hosts::{Aim, Host};
+use super::engine::{Engine, Found, Phase};
+use super::grid::Ask;
+use super::hosts::{Aim, Host, KEPT};
 use super::observation::{HostState, PortObservation, PortState, Reason};
 use super::payload;
 use super::window::Answer;
 use super::wire::Reply;
+use crate::base::fast::FastMap;
 use crate::lang::job::Protocol;
 
 /// Source ports that belong to the scan: a block that the kernel gives to nobody else.
@@ -116,7 +118,9 @@ impl Cookies {
         self.hash(destination, port, source_port) as u32
     }
 
-    /// The source port of a datagram: what only its answer can know.
+    /// The source port of a datagram: what only its answer can know. It is one of 4,032, so whoever wants a closed UDP
+    /// port to be reported open has to guess it while the question is out, and to forge the host's address; each wrong
+    /// guess is counted among the strangers. What is open is talked to later, over a connected socket.
     pub(super) fn udp_port(&self, destination: IpAddr, port: u16) -> u16 {
         let own = (self.hash(destination, port, 0) >> 32) as u16;
         self.ports.0 + 4 * KIND + own % DATAGRAMS
@@ -155,16 +159,16 @@ impl Engine {
     }
 
     /// The host that a reply is from or about, where it is addressed to the address we asked from.
-    fn host(&self, from: IpAddr, to: Option<IpAddr>) -> Option<u32> {
+    fn host(&self, from: IpAddr, to: IpAddr) -> Option<u32> {
         let host = *self.by_address.get(from)?;
         let source = self.aims.get(host as usize).and_then(|a| self.sources.get(usize::from(a.source)))?;
-        to.is_none_or(|to| to == source.0).then_some(host)
+        (to == source.0).then_some(host)
     }
 
     fn recognise(&self, reply: &Reply) -> Option<Seen> {
         match *reply {
             Reply::Tcp { from, to, port, our_port, sequence, acknowledgement, syn_ack, ttl } => {
-                let host = self.host(from, Some(to))?;
+                let host = self.host(from, to)?;
                 let kind = self.cookies.ports.kind(our_port)?;
                 let cookie = self.cookies.tcp(from, port, our_port);
                 let (answer, reason) =
@@ -184,7 +188,7 @@ impl Engine {
                 Some(seen)
             }
             Reply::Udp { from, to, port, our_port, ttl } => {
-                let host = self.host(from, Some(to))?;
+                let host = self.host(from, to)?;
                 let asked = [port, 69].into_iter().find(|p| {
                     (*p == port || payload::answers_from_elsewhere(*p)) && our_port == self.cookies.udp_port(from, *p)
                 });
@@ -200,28 +204,31 @@ impl Engine {
             }
             Reply::Echo { from, to, id, cookie, ttl } => {
                 let genuine = |n: u8| self.cookies.icmp(from, false, n) == cookie && cookie as u16 == id;
-                self.pong(self.host(from, Some(to))?, (0..self.tries).any(genuine), Reason::EchoReply, ttl)
+                self.pong(self.host(from, to)?, (0..self.tries).any(genuine), Reason::EchoReply, ttl)
             }
             Reply::Timestamp { from, to, id, originate, ttl } => {
                 let genuine = |n: u8| {
                     let cookie = self.cookies.icmp(from, true, n);
                     cookie as u16 == id && (cookie >> 16) as u32 == originate
                 };
-                self.pong(self.host(from, Some(to))?, (0..self.tries).any(genuine), Reason::TimestampReply, ttl)
+                self.pong(self.host(from, to)?, (0..self.tries).any(genuine), Reason::TimestampReply, ttl)
             }
-            Reply::Error { about, tcp, port, our_port, sequence, kind, code, ttl } => {
-                let host = self.host(about, None)?;
+            Reply::Error { from, to, source, about, tcp, port, our_port, sequence, kind, code, ttl } => {
+                let host = self.host(about, source).filter(|_| to == source)?;
+                let probe = self.cookies.ports.kind(our_port).filter(|_| tcp);
                 let genuine = if tcp {
-                    self.cookies.ports.kind(our_port).is_some()
-                        && sequence == Some(self.cookies.tcp(about, port, our_port))
+                    probe.is_some() && sequence == Some(self.cookies.tcp(about, port, our_port))
                 } else {
                     our_port == self.cookies.udp_port(about, port)
                 };
-                // Port unreachable closes a UDP port; everything else is a filter's word. RFC 792, RFC 4443 3.1.
-                let closed = !tcp && matches!((kind, code, about.is_ipv4()), (3, 3, true) | (1, 4, false));
+                // Port unreachable closes a UDP port where the host itself says so; everything else is a filter's word.
+                // RFC 1122 3.2.2.1, RFC 4443 3.1.
+                let unreachable = matches!((kind, code, about.is_ipv4()), (3, 3, true) | (1, 4, false));
+                let closed = !tcp && unreachable && from == about;
                 genuine.then_some(Seen {
                     host,
-                    port: Some((tcp, port)),
+                    // An ACK asks for life only: what becomes of it says nothing of the port.
+                    port: (!matches!(probe, Some(Kind::Ack(_)))).then_some((tcp, port)),
                     answer: if closed { Answer::Closed } else { Answer::Filtered },
                     reason: Reason::Unreachable(kind, code),
                     ttl,
@@ -264,32 +271,41 @@ impl Engine {
 
     fn record(&mut self, seen: &Seen, now: Duration) {
         let filtered = seen.answer == Answer::Filtered;
+        let Some((tcp, port)) = seen.port else {
+            let again = self.hosts.get(seen.host as usize).is_some_and(|h| h.alive == Some(seen.reason));
+            let counter = if again { &mut self.counters.duplicates } else { &mut self.counters.replies };
+            *counter += 1;
+            if !filtered {
+                self.wake(seen.host, seen.reason);
+            }
+            return;
+        };
+        let position = self.grid.position(seen.host, tcp, port);
+        let place = position.and_then(|p| self.window.place(p));
+        let tries = place.map_or(0, |p| self.window.tries(p));
+        let asked = tries > 0 || position.is_some_and(|p| p < self.window.start);
+        // So few know a datagram's source port by chance that it is no proof where nothing was asked.
+        if !asked && (!tcp || self.phase == Phase::Discover) && !self.early.contains_key(&(seen.host, tcp, port)) {
+            self.counters.strangers += 1;
+            return;
+        }
         if !filtered {
             self.wake(seen.host, seen.reason);
         }
-        let Some((tcp, port)) = seen.port else {
-            self.counters.replies += 1;
-            return;
-        };
         if self.phase == Phase::Discover {
             self.early(seen, tcp, port);
             return;
         }
-        let place = self.grid.position(seen.host, tcp, port).and_then(|p| self.window.place(p));
         let Some(place) = place else {
             // It answers a probe of an earlier window, or a ping.
             self.counters.duplicates += 1;
             return;
         };
-        let tries = self.window.tries(place);
-        if tries == 0 {
-            // A late answer to a ping: the port is yet to be asked.
-            self.counters.duplicates += 1;
-            return;
-        }
         let before = self.window.answer(place);
-        // A first answer stands, but an open port is open whatever a filter said before.
-        if before.is_some_and(|known| known == Answer::Open || seen.answer != Answer::Open) {
+        // A late answer to a ping, and the port is yet to be asked. A first answer stands, but an open port is open
+        // whatever a filter said before.
+        let stands = before.is_some_and(|known| known == Answer::Open || seen.answer != Answer::Open);
+        if stands || (tries == 0 && before.is_none()) {
             self.counters.duplicates += 1;
             return;
         }
@@ -344,38 +360,63 @@ impl Engine {
         }
     }
 
-    /// A port's answer to a ping: it need not be asked again where it is one of the ports to ask.
+    /// A port's answer to a ping: it need not be asked again where it is one of the ports to ask. As with ports, an open
+    /// one is open whatever a filter said before.
     fn early(&mut self, seen: &Seen, tcp: bool, port: u16) {
-        if !self.early_seen.insert((seen.host, tcp, port)) {
+        let before = self.early.insert((seen.host, tcp, port), seen.answer);
+        if let Some(before) = before.filter(|before| *before == Answer::Open || seen.answer != Answer::Open) {
+            self.early.insert((seen.host, tcp, port), before);
             self.counters.duplicates += 1;
             return;
         }
         self.counters.replies += 1;
-        let asked =
-            |a: &super::grid::Ask| *a == if tcp { super::grid::Ask::Tcp(port) } else { super::grid::Ask::Udp(port) };
-        if self.asks.iter().any(asked) {
-            self.early.push(Early { host: seen.host, tcp, port, answer: seen.answer });
-            self.count(seen.host, tcp, None, seen.answer);
-            if let Some(host) = self.hosts.get_mut(seen.host as usize) {
-                if tcp { host.tcp.asked += 1 } else { host.udp.asked += 1 }
-            }
-            if seen.answer == Answer::Open {
-                self.open.push(Found { host: seen.host, tcp, port, ttl: seen.ttl, rtt_us: u32::MAX });
-            }
+        if !self.asks.contains(&if tcp { Ask::Tcp(port) } else { Ask::Udp(port) }) {
+            return;
         }
+        self.count(seen.host, tcp, before, seen.answer);
+        if let Some(host) = self.hosts.get_mut(seen.host as usize).filter(|_| before.is_none()) {
+            if tcp { host.tcp.asked += 1 } else { host.udp.asked += 1 }
+        }
+        if seen.answer == Answer::Open {
+            self.open.push(Found { host: seen.host, tcp, port, ttl: seen.ttl, rtt_us: u32::MAX });
+        }
+    }
+
+    /// Forgets all but the lowest open ports of hosts that answer on every port.
+    pub(super) fn trim(&mut self) {
+        if !std::mem::take(&mut self.untrimmed) {
+            return;
+        }
+        // What checkpoints have told stays in front, in its order.
+        let (hosts, told, mut place) = (&self.hosts, self.told.open, 0);
+        let mut kept: FastMap<u32, u32> = FastMap::default();
+        self.open.retain(|f| {
+            let every = f.tcp && hosts.get(f.host as usize).is_some_and(|h| h.every);
+            let stays = !every || {
+                let n = kept.entry(f.host).or_default();
+                *n += 1;
+                *n <= KEPT
+            };
+            self.told.open -= usize::from(place < told && !stays);
+            place += 1;
+            stays
+        });
     }
 
     /// What is known of each target that was sent to.
     pub(super) fn results(&mut self, now: Duration) -> Vec<Known> {
-        self.open.sort_unstable_by_key(|f| (f.host, !f.tcp, f.port));
         let patience = self.patience();
+        for host in &mut self.hosts {
+            self.untrimmed |= host.judge(now + patience, patience);
+        }
+        self.trim();
+        self.open.sort_unstable_by_key(|f| (f.host, !f.tcp, f.port));
         let (nobody, mut from) = (self.pings_nobody(), 0);
         let mut all = Vec::new();
-        for (i, (aim, host)) in self.aims.iter().zip(&mut self.hosts).enumerate() {
+        for (i, (aim, host)) in self.aims.iter().zip(&self.hosts).enumerate() {
             let count = self.open.get(from..).unwrap_or_default().iter().take_while(|f| f.host as usize == i).count();
             let found = self.open.get(from..from + count).unwrap_or_default();
             from += count;
-            host.judge(now + patience, patience);
             if let Some(known) = known(aim, host, found, nobody) {
                 all.push(known);
             }
@@ -394,8 +435,8 @@ pub(super) struct Known {
     pub(super) counts: std::collections::BTreeMap<PortState, u32>,
     pub(super) sent: (Duration, Duration),
     pub(super) cut: Option<&'static str>,
-    /// It answered on every port asked.
-    pub(super) every: Option<u32>,
+    /// It answers on every port: how many are open, and how many answered.
+    pub(super) every: Option<(u32, u32)>,
     pub(super) policed: bool,
 }
 
@@ -434,7 +475,7 @@ fn known(aim: &Aim, host: &Host, found: &[Found], nobody_pinged: bool) -> Option
         counts,
         sent: (first, host.last),
         cut: host.cut.map(|c| c.describe()),
-        every: host.every.then_some(host.tcp.open),
+        every: host.every.then_some((host.tcp.open, host.tcp.answered())),
         policed: host.policed,
     })
 }

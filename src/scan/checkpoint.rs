@@ -14,7 +14,7 @@ use siphasher::sip::SipHasher13;
 
 use super::ScanInput;
 use super::bytes::{In, Out, pack, unpack};
-use super::engine::{Early, Engine, Found, Phase};
+use super::engine::{Engine, Found, Phase};
 use super::grid::{Ask, Grid};
 use super::hosts::{Counts, Cut, Host};
 use super::ledger::{Ledger, Mark};
@@ -97,7 +97,7 @@ pub(super) struct Earlier {
 pub(super) struct Told {
     number: Option<u32>,
     ledger: Mark,
-    open: usize,
+    pub(super) open: usize,
 }
 
 fn sum(bytes: &[u8]) -> u64 {
@@ -265,7 +265,7 @@ impl Engine {
     }
 
     /// Everything that a later engine over the same targets needs beside the past.
-    fn save(&self, now: Duration) -> Vec<u8> {
+    pub(super) fn save(&self, now: Duration) -> Vec<u8> {
         let mut out = Out::default();
         out.u8(self.tries);
         out.u64(self.asks.len() as u64);
@@ -309,11 +309,11 @@ impl Engine {
         out.u64(hosts.0.len() as u64);
         out.bytes(&pack(&hosts.0));
         out.u64(self.early.len() as u64);
-        for e in &self.early {
-            out.u32(e.host);
-            out.u8(u8::from(e.tcp));
-            out.u16(e.port);
-            out.u8(e.answer as u8);
+        for ((host, tcp, port), answer) in &self.early {
+            out.u32(*host);
+            out.u8(u8::from(*tcp));
+            out.u16(*port);
+            out.u8(*answer as u8);
         }
         out.bytes(&self.ledger.singles().to_bytes());
         out.0
@@ -355,13 +355,12 @@ impl Engine {
         let hosts = unpack(read.bytes()?, len)?;
         let mut records = In(&hosts);
         let hosts: Option<Vec<Host>> = (0..self.hosts.len()).map(|_| read_host(&mut records)).collect();
-        let early: Option<Vec<Early>> = (0..read.count(8)?).map(|_| early(&mut read)).collect();
+        let early: Option<BTreeMap<_, _>> = (0..read.count(8)?).map(|_| early(&mut read)).collect();
         let singles = Ledger::from_bytes(read.bytes()?)?;
         let older = older?;
         (self.hosts, self.early, self.given_back) = (hosts?, early?, again?);
         (self.open, self.ledger) = (std::mem::take(&mut earlier.open), std::mem::take(&mut earlier.ledger));
         self.ledger.extend(&singles);
-        self.early_seen = self.early.iter().map(|e| (e.host, e.tcp, e.port)).collect();
         let [
             done,
             lost,
@@ -494,13 +493,13 @@ fn found(read: &mut In<'_>) -> Option<Found> {
     Some(Found { host: read.u32()?, tcp: read.u8()? > 0, port: read.u16()?, ttl: read.u8()?, rtt_us: read.u32()? })
 }
 
-fn early(read: &mut In<'_>) -> Option<Early> {
-    let (host, tcp, port) = (read.u32()?, read.u8()? > 0, read.u16()?);
+fn early(read: &mut In<'_>) -> Option<((u32, bool, u16), Answer)> {
+    let pair = (read.u32()?, read.u8()? > 0, read.u16()?);
     let answer = match read.u8()? {
         0 => Answer::Open,
         1 => Answer::Closed,
         2 => Answer::Filtered,
         _ => return None,
     };
-    Some(Early { host, tcp, port, answer })
+    Some((pair, answer))
 }

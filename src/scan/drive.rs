@@ -168,8 +168,16 @@ impl<'a, 'b> Sender<'a, 'b> {
         }
     }
 
-    /// Sends frames of the link's upkeep, each counted under its warrant where it has one; false where the link is gone.
-    pub(super) fn upkeep(&mut self, link: &mut dyn Link, batch: &mut Batch, mut entries: Vec<Option<Entry>>) -> bool {
+    /// Sends frames of the link's upkeep, each counted under its warrant where it has one. What comes in while the system
+    /// has no room for more goes to `take`. False where the link is gone, or somebody wanted to stop meanwhile.
+    pub(super) fn upkeep(
+        &mut self,
+        link: &mut dyn Link,
+        batch: &mut Batch,
+        mut entries: Vec<Option<Entry>>,
+        take: &mut dyn FnMut(&mut Self, &[u8]),
+    ) -> bool {
+        self.look_for_exclusions();
         let now = self.warrant_time();
         let mut index = 0;
         while index < batch.len() {
@@ -196,14 +204,25 @@ impl<'a, 'b> Sender<'a, 'b> {
                     }
                     sent += n;
                     self.outcome.counters.sent += n as u64;
+                    self.down = None;
                 }
                 Err(error) => match self.trouble(&error) {
-                    Trouble::Wait(wait) if self.input.stop.wish() == StopWish::None => {
-                        if let Err(error) = link.receive(wait, &mut |_| {}) {
+                    Trouble::Wait(wait) => {
+                        if self.input.stop.wish() != StopWish::None {
+                            return false;
+                        }
+                        if let Err(error) = link.receive(wait, &mut |frame| take(self, frame))
+                            && !matches!(self.trouble(&error), Trouble::Wait(_))
+                        {
                             return self.link_lost(&error);
                         }
                     }
-                    _ => return self.link_lost(&error),
+                    Trouble::Frame => {
+                        self.outcome.counters.send_errors += 1;
+                        batch.remove(sent);
+                        entries.remove(sent);
+                    }
+                    Trouble::Lost => return self.link_lost(&error),
                 },
             }
         }

@@ -5,7 +5,7 @@
 //! in seeded order, gone through window by window; within a window, rounds over what is unanswered. Replies are
 //! recognised by a keyed cookie, so a stranger's or forged packet counts for nothing (see `answer.rs`).
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -108,15 +108,6 @@ pub(super) struct Control {
     pub(super) sent: Duration,
 }
 
-/// An answer that came while hosts were being found, to a port that is asked later.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Early {
-    pub(super) host: u32,
-    pub(super) tcp: bool,
-    pub(super) port: u16,
-    pub(super) answer: Answer,
-}
-
 /// The engine.
 pub(super) struct Engine {
     pub(super) aims: Vec<Aim>,
@@ -146,9 +137,11 @@ pub(super) struct Engine {
     pub(super) quiet_until: Option<Duration>,
     /// Hosts that discovery has not found yet.
     pub(super) asleep: u32,
-    pub(super) early: Vec<Early>,
-    pub(super) early_seen: HashSet<(u32, bool, u16)>,
+    /// Answers of ports to pings, by host, protocol (TCP or not) and port: targets times pings at most.
+    pub(super) early: BTreeMap<(u32, bool, u16), Answer>,
     pub(super) open: Vec<Found>,
+    /// A host has been found to answer on every port since the open ones were last trimmed.
+    pub(super) untrimmed: bool,
     pub(super) shots: Vec<Shot>,
     pub(super) pool: VecDeque<u32>,
     pub(super) controls: Vec<Control>,
@@ -223,9 +216,9 @@ impl Engine {
             waiting: Waiting::new(setup.aims.len()),
             quiet_until: None,
             asleep: setup.aims.len() as u32,
-            early: Vec::new(),
-            early_seen: HashSet::new(),
+            early: BTreeMap::new(),
             open: Vec::new(),
+            untrimmed: false,
             shots: Vec::with_capacity(BATCH),
             pool: VecDeque::new(),
             controls: Vec::new(),
@@ -308,11 +301,10 @@ impl Engine {
         self.controls.clear();
         self.exhausted = 0;
         if self.phase == Phase::Ports {
-            for early in std::mem::take(&mut self.early) {
-                let place = self.grid.position(early.host, early.tcp, early.port);
-                match place.and_then(|p| self.window.place(p)) {
-                    Some(place) => self.window.set(place, early.answer),
-                    None => self.early.push(early),
+            for ((host, tcp, port), answer) in &self.early {
+                let position = self.grid.position(*host, *tcp, *port);
+                if let Some(place) = position.and_then(|p| self.window.place(p)) {
+                    self.window.set(place, *answer);
                 }
             }
         }
@@ -327,6 +319,7 @@ impl Engine {
         self.waiting.clear();
         self.quiet_until = None;
         self.auto.new_round(now);
+        self.trim();
         for host in &mut self.hosts {
             host.lately = 0;
             if round == 0 {

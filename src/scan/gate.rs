@@ -93,12 +93,20 @@ impl Gate {
             Ok(Ipv6Addr::from(octets).into())
         };
         match field(12, 2)? {
-            [0x08, 0x06] => self.neighbour(v4(38)?, now),
+            // A request for an IPv4 address. RFC 826.
+            [0x08, 0x06] if field(14, 8)? == [0, 1, 8, 0, 6, 4, 0, 1] => self.neighbour(v4(38)?, now),
             [0x08, 0x00] => self.address(v4(30)?, now),
             [0x86, 0xdd] => {
-                // A neighbour solicitation goes to a multicast group; the address asked for stands in it. RFC 4861 4.3.
                 let solicitation = field(20, 1)? == [58] && field(54, 1)? == [135];
-                if solicitation { self.neighbour(v6(62)?, now) } else { self.address(v6(38)?, now) }
+                if !solicitation {
+                    return self.address(v6(38)?, now);
+                }
+                // A neighbour solicitation goes to the address asked for, or to the group of all that end like it. RFC
+                // 4861 4.3, RFC 4291 2.7.1.
+                let (asked, to) = (field(62, 16)?, field(38, 16)?);
+                let group = [0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff];
+                let to_group = to.strip_prefix(&group).is_some_and(|end| asked.ends_with(end));
+                if to == asked || to_group { self.neighbour(v6(62)?, now) } else { Err(Refusal::Unreadable) }
             }
             _ => Err(Refusal::Unreadable),
         }
@@ -106,5 +114,35 @@ impl Gate {
 
     fn neighbour(&self, asked: IpAddr, now: Timestamp) -> Result<Pass, Refusal> {
         if self.gateways.contains(&asked) { Ok(Pass::Upkeep) } else { self.address(asked, now) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::wire::ask_neighbour;
+    use super::*;
+
+    #[test]
+    fn neighbours_are_asked_for_and_nobody_else() {
+        let gateways: [IpAddr; 2] = ["192.0.2.1".parse().unwrap(), "fd00::1".parse().unwrap()];
+        let gate = Gate::new([].into_iter(), AddrSet::default(), gateways.to_vec());
+        let check = |frame: &[u8]| gate.frame(frame, Timestamp::UNIX_EPOCH);
+        let ask = |own: &str, asked: IpAddr| ask_neighbour(own.parse().unwrap(), [2; 6], asked).unwrap();
+        let (arp, mut solicitation) = (ask("192.0.2.2", gateways[0]), ask("fd00::2", gateways[1]));
+        assert_eq!((check(&arp), check(&solicitation)), (Ok(Pass::Upkeep), Ok(Pass::Upkeep)));
+        for (at, byte) in [(15, 6), (16, 9), (19, 16), (21, 2)] {
+            let mut wrong = arp.clone();
+            wrong[at] = byte;
+            assert_eq!(check(&wrong), Err(Refusal::Unreadable), "byte {at} of an ARP request");
+        }
+        for at in [38, 39, 50, 51, 53] {
+            let mut wrong = solicitation.clone();
+            wrong[at] ^= 1;
+            assert_eq!(check(&wrong), Err(Refusal::Unreadable), "byte {at} of a solicitation");
+        }
+        solicitation.copy_within(62..78, 38);
+        assert_eq!(check(&solicitation), Ok(Pass::Upkeep), "to the neighbour itself");
+        let stranger = "fd00::9".parse().unwrap();
+        assert_eq!(check(&ask("fd00::2", stranger)), Err(Refusal::NoWarrant(stranger)));
     }
 }

@@ -132,26 +132,39 @@ pub(super) struct Host {
 const MANY: u32 = 32;
 /// Of them, ports from 1024 up: a server with many services is no tarpit.
 const HIGH: u32 = 16;
+/// Open ports that no server has: from there on a few that are not open clear no host.
+const COUNTLESS: u32 = 1_024;
+/// Open TCP ports kept of a host that answers on every port, the lowest: they are no services until one talks.
+pub(super) const KEPT: u32 = 1_024;
 
 impl Host {
-    /// Notes the moment from which on a host looks like one that answers on every port: many open, many of them high,
-    /// not one closed.
+    /// Looks like a host that answers on every port, judged by so many ports: of few, not one may be closed or filtered;
+    /// of very many, one in twenty.
+    fn all_open(&self, of: u32) -> bool {
+        let others = self.tcp.closed + self.tcp.filtered;
+        let share = u64::from(self.tcp.open) * 20 >= u64::from(of) * 19;
+        share && (others == 0 || self.tcp.open >= COUNTLESS)
+    }
+
+    /// Notes the moment from which on a host looks like one that answers on every port: many open, many of them high.
     pub(super) fn suspect_now(&mut self, now: Duration) {
-        let all_open = self.tcp.closed == 0 && self.tcp.filtered == 0;
-        if self.suspect.is_none() && self.tcp.open >= MANY && self.high >= HIGH && all_open {
+        let many = self.tcp.open >= MANY && self.high >= HIGH;
+        if self.suspect.is_none() && !self.every && many && self.all_open(self.tcp.answered()) {
             self.suspect = Some((self.tcp.asked, now));
         }
     }
 
-    /// Decides on the suspicion once everything asked by then has had its time to answer: nineteen of twenty must have.
-    pub(super) fn judge(&mut self, now: Duration, patience: Duration) {
-        let Some((asked, at)) = self.suspect.filter(|_| !self.every) else { return };
-        if self.tcp.closed > 0 || self.tcp.filtered > 0 {
+    /// Decides on the suspicion once everything asked by then has had its time to answer; true where it has just become
+    /// certain.
+    pub(super) fn judge(&mut self, now: Duration, patience: Duration) -> bool {
+        let Some((asked, at)) = self.suspect.filter(|_| !self.every) else { return false };
+        if !self.all_open(self.tcp.answered()) {
             self.suspect = None;
         } else if now.saturating_sub(at) >= patience {
-            self.every = u64::from(self.tcp.open) * 20 >= u64::from(asked) * 19;
+            self.every = self.all_open(asked);
             self.suspect = self.every.then_some((asked, at));
         }
+        self.every
     }
 }
 
@@ -181,5 +194,21 @@ mod tests {
         server.tcp.closed = 1;
         server.judge(ms(500), ms(100));
         assert!(!server.every, "one closed port is enough");
+    }
+
+    #[test]
+    fn of_very_many_open_ports_a_few_that_are_not_clear_nobody() {
+        let ms = Duration::from_millis;
+        let judged = |asked, open, closed, filtered| {
+            let tcp = Counts { asked, open, closed, filtered };
+            let mut host = Host { high: open, tcp, ..Host::default() };
+            host.suspect_now(ms(1));
+            host.judge(ms(500), ms(100))
+        };
+        assert!(judged(65_535, 65_534, 1, 0), "one reset is no alibi");
+        assert!(judged(1_077, 1_024, 30, 23), "nineteen of twenty");
+        assert!(!judged(1_078, 1_024, 30, 24), "not quite");
+        assert!(!judged(1_100, 1_024, 1, 0), "too many are silent");
+        assert!(!judged(1_024, 1_023, 1, 0) && judged(1_023, 1_023, 0, 0), "fewer may all be services");
     }
 }

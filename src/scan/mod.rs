@@ -11,6 +11,8 @@ pub mod connect;
 mod control;
 mod drive;
 mod engine;
+#[cfg(test)]
+mod forgery;
 mod gate;
 mod grid;
 mod hosts;

@@ -44,17 +44,22 @@ pub(super) fn neighbours(
                 let entry = |w| Entry { warrant: w, destination: *addr, port: 0, probe: ProbeKind::Neighbour };
                 entries.push(warrant.map(entry));
             }
-            if !sender.upkeep(link, &mut batch, entries) || sender.input.stop.wish() != StopWish::None {
+            let mut take = |sender: &mut Sender<'_, '_>, frame: &[u8]| {
+                if !noted(frame, own, &mut wanted, &mut found) {
+                    others(sender, frame);
+                }
+            };
+            if !sender.upkeep(link, &mut batch, entries, &mut take) || sender.input.stop.wish() != StopWish::None {
                 return found;
             }
             if asked.len() > BATCH {
-                collect(link, PAUSE, &mut wanted, &mut found, &mut |frame| others(sender, frame));
+                collect(link, PAUSE, own, &mut wanted, &mut found, &mut |frame| others(sender, frame));
             }
         }
         let until = clock.elapsed() + WAIT;
         while !wanted.is_empty() && clock.elapsed() < until {
             let pause = LONGEST_SLEEP.min(until.saturating_sub(clock.elapsed()));
-            if !collect(link, pause, &mut wanted, &mut found, &mut |frame| others(sender, frame)) {
+            if !collect(link, pause, own, &mut wanted, &mut found, &mut |frame| others(sender, frame)) {
                 return found;
             }
         }
@@ -68,18 +73,163 @@ pub(super) fn neighbours(
 fn collect(
     link: &mut dyn Link,
     wait: Duration,
+    own: Hardware,
     wanted: &mut Wanted,
     found: &mut HashMap<IpAddr, Hardware>,
     others: &mut dyn FnMut(&[u8]),
 ) -> bool {
     let taken = link.receive(wait, &mut |frame| {
-        if let Ok(Reply::Neighbour { addr, hardware }) = read(frame)
-            && wanted.remove(&addr).is_some()
-        {
-            found.insert(addr, hardware);
-        } else {
+        if !noted(frame, own, wanted, found) {
             others(frame);
         }
     });
     taken.is_ok()
+}
+
+/// Notes the answer of a neighbour that is asked for; false where a frame is none. It is addressed to who asked: what is
+/// told to everybody, or to another, was not asked for.
+fn noted(frame: &[u8], own: Hardware, wanted: &mut Wanted, found: &mut HashMap<IpAddr, Hardware>) -> bool {
+    let Ok(Reply::Neighbour { addr, hardware, to }) = read(frame) else { return false };
+    let asked = wanted.get(&addr).is_some_and(|(source, _)| to == (*source, own));
+    if asked {
+        wanted.remove(&addr);
+        found.insert(addr, hardware);
+    }
+    asked
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::base::addr_set::{AddrRange, AddrSet};
+    use crate::base::clock::ManualClock;
+    use crate::base::limits::Limits;
+    use crate::base::progress::{Silent, Stop};
+    use crate::lang::job::Profile;
+    use crate::plan::plan::ProbeSet;
+    use crate::plan::sample;
+    use crate::scan::gate::Gate;
+    use crate::scan::observation::Mode;
+    use crate::scan::{LiveExclusions, ScanInput, ScanOutcome};
+
+    const OWN: Hardware = [2, 0, 0, 0, 0, 1];
+
+    fn host(n: u8) -> IpAddr {
+        [198, 18, 0, n].into()
+    }
+
+    fn reply(n: u8, to: (u8, Hardware)) -> Vec<u8> {
+        let mut frame = ask_neighbour(host(to.0), OWN, host(n)).unwrap();
+        frame[21] = 2;
+        frame[22..42]
+            .copy_from_slice(&[&[2, 0, 0, 0, 1, n], &[198, 18, 0, n][..], &to.1, &[198, 18, 0, to.0]].concat());
+        frame
+    }
+
+    /// A link that does what is listed for each send, and hands over what is listed for each wait.
+    struct Scripted<'a> {
+        clock: &'a ManualClock,
+        sends: Vec<Result<(), i32>>,
+        waits: Vec<Vec<Vec<u8>>>,
+        sent: Vec<u8>,
+        then: &'a dyn Fn(),
+    }
+
+    impl Link for Scripted<'_> {
+        fn send(&mut self, batch: &Batch, from: usize) -> io::Result<usize> {
+            (self.then)();
+            if !self.sends.is_empty() {
+                self.sends.remove(0).map_err(io::Error::from_raw_os_error)?;
+            }
+            self.sent.push(batch.frame(from)[41]);
+            Ok(1)
+        }
+
+        fn receive(&mut self, wait: Duration, take: &mut dyn FnMut(&[u8])) -> io::Result<()> {
+            self.clock.advance(wait);
+            let frames = if self.waits.is_empty() { Vec::new() } else { self.waits.remove(0) };
+            frames.iter().for_each(|f| take(f));
+            Ok(())
+        }
+
+        fn dropped(&mut self) -> u64 {
+            0
+        }
+    }
+
+    type Told = (Vec<u8>, Vec<u8>, usize, Vec<String>);
+
+    /// Asks for neighbours 1 to 3: who was asked, who was found, how many other frames came, and errors.
+    fn ask(sends: &[Result<(), i32>], waits: Vec<Vec<Vec<u8>>>, then: impl Fn(&LiveExclusions, &Stop)) -> Told {
+        let clock = ManualClock::at(Timestamp::from_second(1_000).unwrap());
+        let hosts: Vec<IpAddr> = (1..=3).map(host).collect();
+        let (probes, expiry) =
+            (ProbeSet { tcp: Default::default(), udp: Default::default() }, Timestamp::from_second(86_400).unwrap());
+        let plan = sample::plan(&hosts, probes, Profile::initial_options(), AddrSet::default(), expiry);
+        let (exclusions, stop) = (LiveExclusions::default(), Stop::default());
+        let input = ScanInput {
+            plan: &plan,
+            mode: Some(Mode::Raw),
+            clock: &clock,
+            seed: 7,
+            limits: &Limits::default(),
+            progress: &Silent,
+            stop: &stop,
+            finished: &[],
+            elsewhere: &[],
+            exclusions: &exclusions,
+            keep: None,
+            leases: None,
+        };
+        let mut outcome = ScanOutcome::new(&input, Mode::Raw);
+        let gate = Gate::new(plan.targets.iter(), AddrSet::default(), Vec::new());
+        let mut sender = Sender::new(&input, gate, &mut outcome);
+        let then = || then(&exclusions, &stop);
+        let mut link = Scripted { clock: &clock, sends: sends.to_vec(), waits, sent: Vec::new(), then: &then };
+        let wanted = hosts.iter().zip(0..).map(|(h, target)| (*h, (host(9), Some(target)))).collect();
+        let mut others = 0;
+        let found = neighbours(wanted, OWN, &mut link, &mut sender, &mut |_, _| others += 1);
+        let mut found: Vec<u8> = found.into_values().map(|hardware| hardware[5]).collect();
+        found.sort();
+        assert_eq!(outcome.ledger.total(), link.sent.len() as u64);
+        (link.sent, found, others, outcome.errors)
+    }
+
+    #[test]
+    fn neighbours_are_asked_three_times_and_only_answers_to_us_count() {
+        let answers = vec![reply(1, (9, OWN)), reply(2, (8, OWN)), reply(3, (9, [2, 0, 0, 0, 0, 2]))];
+        let told = ask(&[], vec![answers], |_, _| {});
+        assert_eq!(told, (vec![1, 2, 3, 2, 3, 2, 3], vec![1], 2, vec![]));
+    }
+
+    #[test]
+    fn what_comes_while_the_queue_is_full_is_not_lost() {
+        let waits = vec![vec![reply(1, (9, OWN)), vec![0; 60]], vec![reply(2, (9, OWN)), reply(3, (9, OWN))]];
+        let told = ask(&[Ok(()), Err(105)], waits, |_, _| {});
+        assert_eq!(told, (vec![1, 2, 3], vec![1, 2, 3], 1, vec![]));
+    }
+
+    #[test]
+    fn a_bad_frame_is_left_out_and_a_stop_is_no_lost_link() {
+        let told = ask(&[Err(90)], vec![vec![reply(2, (9, OWN)), reply(3, (9, OWN))]], |_, _| {});
+        assert_eq!(told, (vec![2, 3, 1, 1], vec![2, 3], 0, vec![]), "it is asked again with the next round");
+        let told = ask(&[Ok(()), Err(105)], Vec::new(), |_, stop| stop.raise());
+        assert_eq!(told, (vec![1], vec![], 0, vec![]));
+        let (_, _, _, errors) = ask(&[Err(19)], Vec::new(), |_, _| {});
+        assert!(errors.len() == 1 && errors[0].starts_with("the link was lost"), "{errors:?}");
+    }
+
+    #[test]
+    fn who_is_excluded_meanwhile_is_not_asked_again() {
+        let told = ask(&[], Vec::new(), |exclusions, _| {
+            if exclusions.after(0).is_empty() {
+                exclusions.add(AddrRange::single(host(2)));
+            }
+        });
+        assert_eq!(told, (vec![1, 2, 3, 1, 3, 1, 3], vec![], 0, vec![]), "its request was on its way");
+    }
 }

@@ -72,7 +72,7 @@ impl Engine {
         {
             host.cut.get_or_insert(Cut::TimeLimit);
         }
-        host.judge(now, patience);
+        self.untrimmed |= host.judge(now, patience);
         if host.cut.is_some() || (host.every && matches!(ask, Ask::Tcp(_))) {
             if self.phase == Phase::Ports {
                 self.lost_pairs += u64::from(host.cut.is_some());

@@ -94,7 +94,8 @@ fn open(interface: u32, ports: Ports, outcome: &mut ScanOutcome) -> std::io::Res
     let own =
         facts(interface).and_then(|f| f.hardware).ok_or_else(|| std::io::Error::other("it has no hardware address"))?;
     let answers = outcome.coverage.planned;
-    match PacketLink::open(interface, &Purpose { ports: ports.range(), answers }) {
+    let purpose = Purpose { ports: ports.range(), answers };
+    match PacketLink::open(interface, &purpose) {
         Ok(link) => {
             outcome.notes.push(
                 "frames leave past the queueing discipline: a capture sees them where they arrive, not on this machine"
@@ -104,7 +105,7 @@ fn open(interface: u32, ports: Ports, outcome: &mut ScanOutcome) -> std::io::Res
         }
         Err(error) => {
             outcome.notes.push(format!("the fast path is not to be had ({error}); frames leave one by one"));
-            Ok((own, Box::new(DataLink::open(interface)?)))
+            Ok((own, Box::new(DataLink::open(interface, &purpose)?)))
         }
     }
 }
@@ -257,10 +258,15 @@ impl Work<'_, '_> {
             wanted.insert(route.next_hop(target.addr()), (route.source, warrant));
         }
         let hardware = neighbours(wanted, self.own, link, sender, &mut |_, _| {});
+        // Whoever was not asked because somebody wanted to stop is only not scanned yet.
+        let stopped = self.input.stop.wish() != StopWish::None;
         let mut reached = Reached::default();
         for (i, route) in targets {
             let Some(target) = plan.targets.get(*i as usize) else { continue };
             let Some(next_hop) = hardware.get(&route.next_hop(target.addr())).copied() else {
+                if stopped {
+                    continue;
+                }
                 reached.cut.push((*i, if route.gateway.is_some() { Cut::NoGateway } else { Cut::NoNeighbour }));
                 continue;
             };
@@ -305,12 +311,12 @@ impl Work<'_, '_> {
             if let Some(why) = known.cut {
                 outcome.not_scanned.push(NotScanned { target: known.target, reason: reason(why) });
             }
-            if let Some(open) = known.every {
+            if let Some((open, answered)) = known.every {
                 let asked: u32 = known.counts.values().sum();
                 let saved = (engine.asks.len() as u64).saturating_sub(u64::from(asked));
                 outcome.every.insert(known.target, if known.cut.is_none() { saved } else { 0 });
                 outcome.notes.push(format!(
-                    "{} answers on every port ({open} of {open} answers): a proxy, a filter or a tarpit stands there; its open ports are no services until one talks",
+                    "{} answers on every port ({open} of {answered} answers): a proxy, a filter or a tarpit stands there; its open ports are no services until one talks",
                     known.addr
                 ));
             }

@@ -330,6 +330,34 @@ proptest! {
     }
 }
 
+/// Every probe is also answered by a forger who has not seen it, with the opposite of the truth.
+#[test]
+fn forged_answers_change_nothing() {
+    let machine = |open: &[u16], silent| Machine { open: open.iter().copied().collect(), silent, ..Machine::default() };
+    let machines = [
+        machine(&[80], false),
+        Machine { echo: true, ..machine(&[53, 443], true) },
+        Machine { udp: true, echo: true, ..machine(&[53], false) },
+    ];
+    let machines: HashMap<IpAddr, Machine> = machines.into_iter().enumerate().map(|(i, m)| (host(i), m)).collect();
+    let ping = vec![Ping::Icmp, Ping::Tcp([80].into_iter().collect()), Ping::TcpAck([81].into_iter().collect())];
+    for ping in [Vec::new(), ping] {
+        let mut plan = plan_of(5, &[22, 53, 80, 443], Profile { ping, ..profile() });
+        plan.probes.udp = [53, 161].into_iter().collect();
+        let told = |forged: f64| {
+            let world = World::new(plan.clone(), machines.clone(), Faults { forged, ..Faults::default() });
+            let (outcome, sent, _) = world.scan(None, &crate::base::progress::Silent);
+            let hosts: Vec<_> =
+                outcome.hosts.iter().map(|h| (h.addr, h.state, found(&outcome), h.counts.clone())).collect();
+            assert!(world.truth().is_subset(&found(&outcome)));
+            let forgeries = if forged > 0.0 { captured(&sent).values().sum::<u32>() } else { 0 };
+            assert_eq!(outcome.counters.strangers, u64::from(forgeries));
+            hosts
+        };
+        assert_eq!(told(1.0), told(0.0));
+    }
+}
+
 /// 64 hosts, 100 ports, one port in twenty open.
 fn block(silent: bool) -> HashMap<IpAddr, Machine> {
     let open = |n: usize| (1..=100u16).filter(|p| (usize::from(*p) * 7 + n * 3).is_multiple_of(20)).collect();

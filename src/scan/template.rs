@@ -66,7 +66,8 @@ pub(super) struct Template {
 }
 
 impl Template {
-    /// A SYN, or an ACK that carries the cookie as the number it acknowledges.
+    /// A SYN, or an ACK that carries the cookie twice: as the number it acknowledges, which a reset shows (RFC 9293
+    /// 3.10.7.1), and as its own, which an ICMP error quotes.
     pub(super) fn tcp(source: IpAddr, hardware: Hardware, ack: bool) -> Self {
         let len = if ack { ACK } else { SYN };
         let mut bytes = vec![0; headers(source) + len];
@@ -107,8 +108,12 @@ impl Template {
         debug_assert_eq!(self.v6, fields.destination.is_ipv6());
         put(frame, tcp, &fields.source_port.to_be_bytes());
         put(frame, tcp + 2, &fields.port.to_be_bytes());
-        put(frame, if self.ack { tcp + 8 } else { tcp + 4 }, &fields.sequence.to_be_bytes());
-        let (high, low) = (u64::from(fields.sequence >> 16), u64::from(fields.sequence & 0xffff));
+        put(frame, tcp + 4, &fields.sequence.to_be_bytes());
+        let (mut high, mut low) = (u64::from(fields.sequence >> 16), u64::from(fields.sequence & 0xffff));
+        if self.ack {
+            put(frame, tcp + 8, &fields.sequence.to_be_bytes());
+            (high, low) = (high * 2, low * 2);
+        }
         let ports = u64::from(fields.source_port) + u64::from(fields.port);
         put(frame, tcp + 16, &fold(self.tcp_sum + addr_sum + ports + high + low).to_be_bytes());
     }

@@ -1,7 +1,7 @@
 //! Received bytes as typed replies, through pnet's checked views, and the questions of the link itself. Probes are built
 //! in `template.rs`.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use pnet::packet::arp::{ArpHardwareTypes, ArpOperations, ArpPacket, MutableArpPacket};
 use pnet::packet::ethernet::{EtherTypes, EthernetPacket, MutableEthernetPacket};
@@ -42,10 +42,22 @@ pub(super) enum Reply {
     Timestamp { from: IpAddr, to: IpAddr, id: u16, originate: u32, ttl: u8 },
     /// A datagram.
     Udp { from: IpAddr, to: IpAddr, port: u16, our_port: u16, ttl: u8 },
-    /// An ICMP error about one of our packets: whose, to which port, and what identifies it.
-    Error { about: IpAddr, tcp: bool, port: u16, our_port: u16, sequence: Option<u32>, kind: u8, code: u8, ttl: u8 },
-    /// An ARP reply or neighbour advertisement.
-    Neighbour { addr: IpAddr, hardware: Hardware },
+    /// An ICMP error about a packet from `source` to `about`: to which port, and what identifies it.
+    Error {
+        from: IpAddr,
+        to: IpAddr,
+        source: IpAddr,
+        about: IpAddr,
+        tcp: bool,
+        port: u16,
+        our_port: u16,
+        sequence: Option<u32>,
+        kind: u8,
+        code: u8,
+        ttl: u8,
+    },
+    /// An ARP reply or neighbour advertisement, and whom it is addressed to.
+    Neighbour { addr: IpAddr, hardware: Hardware, to: (IpAddr, Hardware) },
 }
 
 /// Why bytes are no reply.
@@ -89,7 +101,7 @@ pub(super) fn ask_neighbour(source: IpAddr, source_hardware: Hardware, asked: Ip
         (IpAddr::V6(source), IpAddr::V6(asked)) => {
             let mut frame = vec![0u8; ETHERNET + IPV6 + 32];
             let [.., x, y, z] = asked.octets();
-            let group = std::net::Ipv6Addr::from([0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, x, y, z]);
+            let group = Ipv6Addr::from([0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, x, y, z]);
             let mut ethernet = MutableEthernetPacket::new(&mut frame)?;
             ethernet.set_source(mac(source_hardware));
             ethernet.set_destination(MacAddr::new(0x33, 0x33, 0xff, x, y, z));
@@ -123,13 +135,16 @@ pub(super) fn read(frame: &[u8]) -> Result<Reply, Unread> {
     match ethernet.get_ethertype() {
         EtherTypes::Arp => {
             let arp = ArpPacket::new(ethernet.payload()).ok_or(Unread::Malformed)?;
-            if arp.get_operation() != ArpOperations::Reply {
+            let kind = (arp.get_hardware_type(), arp.get_protocol_type(), arp.get_operation());
+            let lengths = (arp.get_hw_addr_len(), arp.get_proto_addr_len());
+            if (kind, lengths) != ((ArpHardwareTypes::Ethernet, EtherTypes::Ipv4, ArpOperations::Reply), (6, 4)) {
                 return Err(Unread::Foreign);
             }
-            Ok(Reply::Neighbour {
-                addr: arp.get_sender_proto_addr().into(),
-                hardware: hardware(arp.get_sender_hw_addr()),
-            })
+            neighbour(
+                arp.get_sender_proto_addr().into(),
+                hardware(arp.get_sender_hw_addr()),
+                (arp.get_target_proto_addr().into(), hardware(arp.get_target_hw_addr())),
+            )
         }
         EtherTypes::Ipv4 => {
             let ip = Ipv4Packet::new(ethernet.payload()).ok_or(Unread::Malformed)?;
@@ -147,10 +162,49 @@ pub(super) fn read(frame: &[u8]) -> Result<Reply, Unread> {
             let body =
                 ethernet.payload().get(IPV6..IPV6 + usize::from(ip.get_payload_length())).ok_or(Unread::Malformed)?;
             let ends = (ip.get_source().into(), ip.get_destination().into());
-            transport(ip.get_next_header(), body, ends, ip.get_hop_limit())
+            let (protocol, hops) = (ip.get_next_header(), ip.get_hop_limit());
+            if protocol == IpNextHeaderProtocols::Icmpv6 && body.first() == Some(&Icmpv6Types::NeighborAdvert.0) {
+                return advertisement(
+                    body,
+                    (ip.get_source(), ip.get_destination()),
+                    hops,
+                    hardware(ethernet.get_destination()),
+                );
+            }
+            transport(protocol, body, ends, hops)
         }
         _ => Err(Unread::Foreign),
     }
+}
+
+/// A neighbour whose address is that of one interface: what names a group moves no traffic. RFC 1812 3.3.2.
+fn neighbour(addr: IpAddr, hardware: Hardware, to: (IpAddr, Hardware)) -> Result<Reply, Unread> {
+    let [first, ..] = hardware;
+    if first & 1 > 0 || hardware == [0; 6] { Err(Unread::Foreign) } else { Ok(Reply::Neighbour { addr, hardware, to }) }
+}
+
+/// A neighbour advertisement that is valid by RFC 4861 7.1.2: nobody off the link can send one with that hop limit.
+fn advertisement(body: &[u8], (from, to): (Ipv6Addr, Ipv6Addr), hops: u8, frame_to: Hardware) -> Result<Reply, Unread> {
+    let message = Icmpv6Packet::new(body).ok_or(Unread::Malformed)?;
+    let advert = ndp::NeighborAdvertPacket::new(body).ok_or(Unread::Malformed)?;
+    if hops != 255 || message.get_icmpv6_code().0 != 0 {
+        return Err(Unread::Foreign);
+    }
+    if message.get_checksum() != icmpv6::checksum(&message, &from, &to) {
+        return Err(Unread::Malformed);
+    }
+    // The option with the hardware address is of type 2 and one unit of eight bytes long. RFC 4861 4.6, 4.6.1.
+    let (mut options, mut found) = (body.get(24..).unwrap_or_default(), None);
+    while let [kind, units, ..] = *options {
+        let (option, rest) = options.split_at_checked(usize::from(units) * 8).ok_or(Unread::Malformed)?;
+        match option {
+            [] => return Err(Unread::Malformed),
+            [_, _, hardware @ ..] if kind == 2 && found.is_none() => found = Hardware::try_from(hardware).ok(),
+            _ => {}
+        }
+        options = rest;
+    }
+    neighbour(advert.get_target_addr().into(), found.ok_or(Unread::Foreign)?, (to.into(), frame_to))
 }
 
 fn transport(protocol: IpNextHeaderProtocol, body: &[u8], ends: (IpAddr, IpAddr), ttl: u8) -> Result<Reply, Unread> {
@@ -208,7 +262,8 @@ fn read_icmp(body: &[u8], from: IpAddr, to: IpAddr, ttl: u8) -> Result<Reply, Un
             let quoted = body.get(8..).ok_or(Unread::Malformed)?;
             let ip = Ipv4Packet::new(quoted).ok_or(Unread::Malformed)?;
             let inner = quoted.get(usize::from(ip.get_header_length()) * 4..).ok_or(Unread::Malformed)?;
-            quoted_ports(ip.get_next_level_protocol(), inner, ip.get_destination().into(), (kind.0, code, ttl))
+            let quoted = (ip.get_source().into(), ip.get_destination().into());
+            quoted_ports(ip.get_next_level_protocol(), inner, quoted, (from, to), (kind.0, code, ttl))
         }
         _ => Err(Unread::Foreign),
     }
@@ -222,19 +277,12 @@ fn read_icmpv6(body: &[u8], from: IpAddr, to: IpAddr, ttl: u8) -> Result<Reply, 
             let echo = icmpv6::echo_reply::EchoReplyPacket::new(body).ok_or(Unread::Malformed)?;
             Ok(Reply::Echo { from, to, id: echo.get_identifier(), cookie: cookie(echo.payload())?, ttl })
         }
-        Icmpv6Types::NeighborAdvert => {
-            let advert = ndp::NeighborAdvertPacket::new(body).ok_or(Unread::Malformed)?;
-            // The option with the hardware address: type 2, one unit of eight bytes. RFC 4861 4.6.1.
-            let option = body.get(24..32).ok_or(Unread::Foreign)?;
-            let [2, 1, hardware @ ..] = option else { return Err(Unread::Foreign) };
-            let hardware: Hardware = hardware.try_into().map_err(|_| Unread::Malformed)?;
-            Ok(Reply::Neighbour { addr: advert.get_target_addr().into(), hardware })
-        }
         Icmpv6Types::DestinationUnreachable | Icmpv6Types::TimeExceeded => {
             let quoted = body.get(8..).ok_or(Unread::Malformed)?;
             let ip = Ipv6Packet::new(quoted).ok_or(Unread::Malformed)?;
             let inner = quoted.get(IPV6..).ok_or(Unread::Malformed)?;
-            quoted_ports(ip.get_next_header(), inner, ip.get_destination().into(), (kind.0, code, ttl))
+            let quoted = (ip.get_source().into(), ip.get_destination().into());
+            quoted_ports(ip.get_next_header(), inner, quoted, (from, to), (kind.0, code, ttl))
         }
         _ => Err(Unread::Foreign),
     }
@@ -244,21 +292,18 @@ fn read_icmpv6(body: &[u8], from: IpAddr, to: IpAddr, ttl: u8) -> Result<Reply, 
 fn quoted_ports(
     protocol: IpNextHeaderProtocol,
     inner: &[u8],
-    about: IpAddr,
+    (source, about): (IpAddr, IpAddr),
+    (from, to): (IpAddr, IpAddr),
     (kind, code, ttl): (u8, u8, u8),
 ) -> Result<Reply, Unread> {
     let [a, b, c, d, e, f, g, h] = *inner.first_chunk::<8>().ok_or(Unread::Malformed)?;
     let (our_port, port) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
-    match protocol {
-        IpNextHeaderProtocols::Tcp => {
-            let sequence = Some(u32::from_be_bytes([e, f, g, h]));
-            Ok(Reply::Error { about, tcp: true, port, our_port, sequence, kind, code, ttl })
-        }
-        IpNextHeaderProtocols::Udp => {
-            Ok(Reply::Error { about, tcp: false, port, our_port, sequence: None, kind, code, ttl })
-        }
-        _ => Err(Unread::Foreign),
+    let tcp = protocol == IpNextHeaderProtocols::Tcp;
+    if !tcp && protocol != IpNextHeaderProtocols::Udp {
+        return Err(Unread::Foreign);
     }
+    let sequence = tcp.then(|| u32::from_be_bytes([e, f, g, h]));
+    Ok(Reply::Error { from, to, source, about, tcp, port, our_port, sequence, kind, code, ttl })
 }
 
 #[cfg(test)]
@@ -266,6 +311,55 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    const OWN: Hardware = [2, 0, 0, 0, 0, 1];
+    const GATEWAY: Hardware = [2, 0, 0, 0, 0, 9];
+
+    /// An advertisement of the gateway, asked for by us, with these bytes changed.
+    fn advert(changes: &[(usize, u8)], sum_again: bool) -> Result<Reply, Unread> {
+        let (gateway, own): (Ipv6Addr, Ipv6Addr) = ("fd00::1".parse().unwrap(), "fd00::2".parse().unwrap());
+        let mut frame = [&OWN[..], &GATEWAY, &[0x86, 0xdd, 0x60, 0, 0, 0, 0, 32, 58, 255]].concat();
+        frame.extend([gateway.octets(), own.octets()].concat());
+        frame.extend([&[136, 0, 0, 0, 0x60, 0, 0, 0][..], &gateway.octets(), &[2, 1], &GATEWAY].concat());
+        changes.iter().for_each(|(at, byte)| frame[*at] = *byte);
+        if sum_again {
+            let to = Ipv6Addr::from(<[u8; 16]>::try_from(&frame[38..54]).unwrap());
+            let sum = icmpv6::checksum(&Icmpv6Packet::new(&frame[54..]).unwrap(), &gateway, &to);
+            frame[56..58].copy_from_slice(&sum.to_be_bytes());
+        }
+        read(&frame)
+    }
+
+    #[test]
+    fn only_valid_advertisements_are_read() {
+        let (addr, to): (IpAddr, IpAddr) = ("fd00::1".parse().unwrap(), "fd00::2".parse().unwrap());
+        let genuine = Reply::Neighbour { addr, hardware: GATEWAY, to: (to, OWN) };
+        assert_eq!(advert(&[], true), Ok(genuine));
+        assert_eq!(advert(&[], false), Err(Unread::Malformed), "no checksum");
+        assert_eq!(advert(&[(21, 254)], true), Err(Unread::Foreign), "it has crossed a router");
+        assert_eq!(advert(&[(55, 1)], true), Err(Unread::Foreign), "code");
+        assert_eq!(advert(&[(79, 0)], true), Err(Unread::Malformed), "an option without length");
+        assert_eq!(advert(&[(79, 2)], true), Err(Unread::Malformed), "an option past the end");
+        assert_eq!(advert(&[(78, 1)], true), Err(Unread::Foreign), "the asker's address, not the neighbour's");
+        assert_eq!(advert(&[(80, 0x33)], true), Err(Unread::Foreign), "a group has no hardware");
+        let other = advert(&[(53, 3)], true);
+        assert!(matches!(other, Ok(Reply::Neighbour { to: (a, OWN), .. }) if a != to), "{other:?}");
+    }
+
+    #[test]
+    fn only_arp_replies_of_one_interface_are_read() {
+        let (own, gateway): (IpAddr, IpAddr) = ([192, 0, 2, 2].into(), [192, 0, 2, 1].into());
+        let mut frame = ask_neighbour(own, OWN, gateway).unwrap();
+        assert_eq!(read(&frame), Err(Unread::Foreign), "a request");
+        frame[21] = 2;
+        frame[22..42].copy_from_slice(&[&GATEWAY[..], &[192, 0, 2, 1], &OWN, &[192, 0, 2, 2]].concat());
+        assert_eq!(read(&frame), Ok(Reply::Neighbour { addr: gateway, hardware: GATEWAY, to: (own, OWN) }));
+        for (at, byte) in [(15, 6), (16, 9), (18, 8), (19, 16), (21, 4), (22, 3)] {
+            let mut wrong = frame.clone();
+            wrong[at] = byte;
+            assert_eq!(read(&wrong), Err(Unread::Foreign), "byte {at}");
+        }
+    }
 
     proptest! {
         #[test]

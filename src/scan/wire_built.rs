@@ -193,7 +193,8 @@ proptest! {
         let segment = tcp::TcpPacket::new(&frame[34..]).unwrap();
         let (IpAddr::V4(s), IpAddr::V4(d)) = (source, destination) else { return Ok(()) };
         prop_assert_eq!(tcp::ipv4_checksum(&segment, &s, &d), segment.get_checksum());
-        prop_assert_eq!((segment.get_flags(), segment.get_acknowledgement()), (TcpFlags::ACK, cookie as u32));
+        let numbers = (segment.get_sequence(), segment.get_acknowledgement());
+        prop_assert_eq!((segment.get_flags(), numbers), (TcpFlags::ACK, (cookie as u32, cookie as u32)));
         let route = Route { source, hardware: [2; 6], destination, next_hop: [3; 6] };
         let mut frame = vec![0; route.icmp_len(true)];
         route.icmp(&mut frame, true, 1, cookie);

@@ -1,6 +1,7 @@
 //! The portable backend: pnet's data link channel. A thread of its own receives, so that sending never waits for it.
 
 use std::io;
+use std::os::fd::IntoRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
@@ -9,7 +10,8 @@ use std::time::Duration;
 
 use pnet::datalink::{self, Channel, Config, DataLinkSender, NetworkInterface};
 
-use super::{Batch, Link};
+use super::packet::filtered;
+use super::{Batch, Link, Purpose};
 
 /// Frames that wait between receiver and scanner.
 const QUEUE: usize = 65_536;
@@ -17,6 +19,9 @@ const QUEUE: usize = 65_536;
 const IDLE: Duration = Duration::from_millis(50);
 /// Kernel buffer for received frames.
 const READ_BUFFER: usize = 4 << 20;
+
+/// Frames handed over at once at most, so that a flood cannot keep the scanner here.
+const AT_ONCE: usize = 1_024;
 
 /// One interface.
 pub(in crate::scan) struct DataLink {
@@ -52,9 +57,16 @@ pub(in crate::scan) fn facts(index: u32) -> Option<Facts> {
 
 impl DataLink {
     /// Opens an interface for whole frames; needs CAP_NET_RAW.
-    pub(in crate::scan) fn open(index: u32) -> io::Result<Self> {
+    pub(in crate::scan) fn open(index: u32, purpose: &Purpose) -> io::Result<Self> {
         let interface = interface(index).ok_or_else(|| io::Error::other(format!("interface {index} is gone")))?;
-        let config = Config { read_timeout: Some(IDLE), read_buffer_size: READ_BUFFER, ..Config::default() };
+        let config = Config {
+            read_timeout: Some(IDLE),
+            read_buffer_size: READ_BUFFER,
+            promiscuous: false,
+            // The channel closes it.
+            socket_fd: Some(filtered(purpose.ports)?.into_raw_fd()),
+            ..Config::default()
+        };
         let (sender, mut receiver) = match datalink::channel(&interface, config)? {
             Channel::Ethernet(sender, receiver) => (sender, receiver),
             _ => return Err(io::Error::other(format!("{} carries no Ethernet frames", interface.name))),
@@ -95,23 +107,26 @@ impl Link for DataLink {
     }
 
     fn receive(&mut self, wait: Duration, take: &mut dyn FnMut(&[u8])) -> io::Result<()> {
-        if !wait.is_zero() {
-            match self.frames.recv_timeout(wait) {
-                Ok(frame) => take(&frame?),
-                Err(RecvTimeoutError::Timeout) => return Ok(()),
-                Err(RecvTimeoutError::Disconnected) => return Err(io::Error::other("the receiver has ended")),
-            }
-        }
-        while let Ok(frame) = self.frames.try_recv() {
-            take(&frame?);
-        }
-        Ok(())
+        hand_over(&self.frames, wait, take)
     }
 
     /// pnet does not tell.
     fn dropped(&mut self) -> u64 {
         0
     }
+}
+
+/// Hands over what is there, but no more than [`AT_ONCE`]; waits for the first frame at most so long.
+fn hand_over(frames: &Receiver<io::Result<Vec<u8>>>, wait: Duration, take: &mut dyn FnMut(&[u8])) -> io::Result<()> {
+    match frames.recv_timeout(wait) {
+        Ok(frame) => take(&frame?),
+        Err(RecvTimeoutError::Timeout) => return Ok(()),
+        Err(RecvTimeoutError::Disconnected) => return Err(io::Error::other("the receiver has ended")),
+    }
+    for frame in frames.try_iter().take(AT_ONCE - 1) {
+        take(&frame?);
+    }
+    Ok(())
 }
 
 impl Drop for DataLink {
@@ -122,5 +137,107 @@ impl Drop for DataLink {
         if let Some(receiver) = self.receiver.take() {
             let _ = receiver.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, UdpSocket};
+    use std::os::fd::AsRawFd;
+    use std::process::Command;
+
+    use super::*;
+    use crate::scan::wire::{Reply, ask_neighbour, read};
+
+    #[test]
+    fn a_flood_is_taken_in_parts() {
+        let (queue, frames) = sync_channel(QUEUE);
+        for n in 0..2_500u16 {
+            queue.send(Ok(n.to_be_bytes().to_vec())).unwrap();
+        }
+        let mut parts = Vec::new();
+        for _ in 0..4 {
+            let mut part = Vec::new();
+            hand_over(&frames, Duration::ZERO, &mut |f| part.push(u16::from_be_bytes([f[0], f[1]]))).unwrap();
+            parts.push((part.first().copied(), part.len()));
+        }
+        assert_eq!(parts, [(Some(0), 1_024), (Some(1_024), 1_024), (Some(2_048), 452), (None, 0)]);
+        drop(queue);
+        assert!(hand_over(&frames, Duration::ZERO, &mut |_| {}).is_err(), "the receiver has ended");
+    }
+
+    fn ip(args: &str) -> bool {
+        Command::new("ip").args(args.split(' ')).output().is_ok_and(|o| o.status.success())
+    }
+
+    /// Two network namespaces joined by a pair of interfaces, with no way out.
+    struct Pair(String, String);
+
+    impl Drop for Pair {
+        fn drop(&mut self) {
+            ip(&format!("netns del {}", self.0));
+            ip(&format!("netns del {}", self.1));
+        }
+    }
+
+    fn inside<T: Send>(name: &str, act: impl FnOnce() -> T + Send) -> T {
+        let namespace = std::fs::File::open(format!("/run/netns/{name}")).unwrap();
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                #[expect(unsafe_code, reason = "the standard library cannot enter a network namespace")]
+                // SAFETY: setns takes a descriptor that lives across the call, and changes this short-lived thread only.
+                let entered = unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) };
+                assert_eq!(entered, 0, "setns: {}", io::Error::last_os_error());
+                act()
+            });
+            thread.join().unwrap()
+        })
+    }
+
+    /// Frames leave and answers come in on a real interface; what is for others stays in the kernel.
+    #[test]
+    fn the_portable_backend_asks_and_hears_answers_only() {
+        let pair = Pair(format!("pal-d{}", std::process::id()), format!("pal-e{}", std::process::id()));
+        let (near, far) = (&pair.0, &pair.1);
+        if !ip(&format!("netns add {near}")) || !ip(&format!("netns add {far}")) {
+            println!("skipped: the portable backend needs root and ip");
+            return;
+        }
+        for step in [
+            format!("-n {near} link add d0 type veth peer name e0 netns {far}"),
+            format!("-n {near} addr add 192.0.2.2/24 dev d0"),
+            format!("-n {far} addr add 192.0.2.1/24 dev e0"),
+            format!("-n {near} link set d0 up"),
+            format!("-n {far} link set e0 up"),
+        ] {
+            assert!(ip(&step), "ip {step}");
+        }
+        let (own, asked): (IpAddr, IpAddr) = ([192, 0, 2, 2].into(), [192, 0, 2, 1].into());
+        let purpose = Purpose { ports: (61_000, 65_095), answers: 1 };
+        let (hardware, mut link) = inside(near, || {
+            let index = datalink::interfaces().into_iter().find(|i| i.name == "d0").unwrap().index;
+            (facts(index).unwrap().hardware.unwrap(), DataLink::open(index, &purpose).unwrap())
+        });
+        let mut batch = Batch::default();
+        batch.push(&ask_neighbour(own, hardware, asked).unwrap());
+        assert_eq!(link.send(&batch, 0).unwrap(), 1);
+        inside(far, || {
+            let socket = UdpSocket::bind("192.0.2.1:53").unwrap();
+            (0..200).for_each(|_| drop(socket.send_to(b"for others", "192.0.2.2:9")));
+            socket.send_to(b"for us", "192.0.2.2:61064").unwrap();
+        });
+        let (mut neighbour, mut datagrams) = (None, Vec::new());
+        for _ in 0..100 {
+            link.receive(Duration::from_millis(50), &mut |frame| match read(frame) {
+                Ok(Reply::Neighbour { addr, to, .. }) => neighbour = Some((addr, to)),
+                Ok(Reply::Udp { our_port, .. }) => datagrams.push(our_port),
+                _ => {}
+            })
+            .unwrap();
+            if neighbour.is_some() && !datagrams.is_empty() {
+                break;
+            }
+        }
+        assert_eq!((neighbour, datagrams), (Some((asked, (own, hardware))), vec![61_064]));
     }
 }

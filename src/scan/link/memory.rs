@@ -48,7 +48,7 @@ pub(in crate::scan) struct Faults {
     pub(in crate::scan) capacity: Option<f64>,
     /// How long a frame may stand in that queue before it is dropped; any time where none is set.
     pub(in crate::scan) queue: Option<Duration>,
-    /// Share of answers that somebody else forges beside.
+    /// Share of probes that somebody who has not seen them answers too, with the opposite of the truth.
     pub(in crate::scan) forged: f64,
     /// Every so many sends the system's queue is full.
     pub(in crate::scan) full_every: Option<u64>,
@@ -130,6 +130,11 @@ impl MemoryLink {
             }
             return;
         }
+        if self.happens(self.faults.forged)
+            && let Some(forged) = self.forge(frame)
+        {
+            self.deliver(forged, now);
+        }
         if self.happens(self.faults.loss) {
             return;
         }
@@ -158,26 +163,50 @@ impl MemoryLink {
                 return;
             }
         }
-        if self.happens(self.faults.forged) {
-            // A forger does not know the cookie.
-            let mut forged = answer.clone();
-            let last = forged.len() - 12;
-            forged[last] ^= 0x5a;
-            self.deliver(forged, at);
-        }
         for _ in 0..=storm {
             self.deliver(answer.clone(), at);
         }
     }
 
-    fn answer(&self, frame: &[u8]) -> Option<(IpAddr, Vec<u8>)> {
-        let v4 = frame[12..14] == [8, 0];
-        let (destination, at): (IpAddr, usize) = if v4 {
-            (<[u8; 4]>::try_from(&frame[30..34]).ok()?.into(), 34)
+    /// The opposite of what a probe's destination would answer, to a probe with another cookie: a forger does not know it.
+    fn forge(&self, frame: &[u8]) -> Option<Vec<u8>> {
+        let (destination, at) = ends(frame)?;
+        let mut machine = self.machines.get(&destination).cloned().unwrap_or_default();
+        let port = u16::from_be_bytes([frame[at + 2], frame[at + 3]]);
+        if machine.every || machine.open.contains(&port) {
+            machine.open.clear();
         } else {
-            (<[u8; 16]>::try_from(&frame[38..54]).ok()?.into(), 54)
-        };
-        let machine = self.machines.get(&destination)?;
+            machine.open.insert(port);
+        }
+        let liar = Machine { silent: false, every: false, echo: true, udp: true, ..machine };
+        let mut other = frame.to_vec();
+        match if at == 34 { frame[23] } else { frame[20] } {
+            6 => (other[at + 7], other[at + 11]) = (frame[at + 7] ^ 0x5a, frame[at + 11] ^ 0x5a),
+            17 => other[at + 1] ^= 1,
+            _ => other[at + 9] ^= 0x5a,
+        }
+        liar.answer(&other).map(|(_, answer)| answer)
+    }
+
+    fn answer(&self, frame: &[u8]) -> Option<(IpAddr, Vec<u8>)> {
+        self.machines.get(&ends(frame)?.0)?.answer(frame)
+    }
+}
+
+/// Where a probe goes, and where its transport header begins.
+fn ends(frame: &[u8]) -> Option<(IpAddr, usize)> {
+    Some(if frame[12..14] == [8, 0] {
+        (<[u8; 4]>::try_from(&frame[30..34]).ok()?.into(), 34)
+    } else {
+        (<[u8; 16]>::try_from(&frame[38..54]).ok()?.into(), 54)
+    })
+}
+
+impl Machine {
+    /// What it answers to a probe, and who it is.
+    fn answer(&self, frame: &[u8]) -> Option<(IpAddr, Vec<u8>)> {
+        let (destination, at) = ends(frame)?;
+        let v4 = at == 34;
         let protocol = if v4 { frame[23] } else { frame[20] };
         let port = u16::from_be_bytes([frame[at + 2], frame[at + 3]]);
         let mut back = frame[..at].to_vec();
@@ -189,8 +218,8 @@ impl MemoryLink {
         back[source_at + width..at].copy_from_slice(&frame[source_at..source_at + width]);
         let body = match protocol {
             6 => {
-                let open = machine.every || machine.open.contains(&port);
-                if !open && machine.silent {
+                let open = self.every || self.open.contains(&port);
+                if !open && self.silent {
                     return None;
                 }
                 let ack = frame[at + 13] & 0x10 > 0;
@@ -205,16 +234,16 @@ impl MemoryLink {
                 tcp[13] = if open && !ack { 0x12 } else { 0x14 };
                 tcp
             }
-            17 if machine.udp && machine.open.contains(&port) => {
+            17 if self.udp && self.open.contains(&port) => {
                 [&frame[at + 2..at + 4], &frame[at..at + 2], &[0, 12, 0, 0], &[1, 2, 3, 4]].concat()
             }
-            17 if !machine.silent && machine.udp => {
+            17 if !self.silent && self.udp => {
                 // Port unreachable, with the datagram quoted. RFC 792.
                 back[23] = if v4 { 1 } else { return None };
                 [&[3, 3, 0, 0, 0, 0, 0, 0], &frame[14..at + 8]].concat()
             }
-            1 if machine.echo && frame[at] == 8 => [&[0], &frame[at + 1..]].concat(),
-            58 if machine.echo && frame[at] == 128 => [&[129], &frame[at + 1..]].concat(),
+            1 if self.echo && frame[at] == 8 => [&[0], &frame[at + 1..]].concat(),
+            58 if self.echo && frame[at] == 128 => [&[129], &frame[at + 1..]].concat(),
             _ => return None,
         };
         if v4 {
@@ -233,9 +262,11 @@ fn neighbour(frame: &[u8]) -> Option<(IpAddr, Vec<u8>)> {
         return None;
     }
     let mut answer = frame.to_vec();
+    answer[..6].copy_from_slice(&frame[6..12]);
     answer[21] = 2;
     answer[22..28].copy_from_slice(&[2, 0, 0, 0, 0, 9]);
     answer[28..32].copy_from_slice(&frame[38..42]);
+    answer[32..42].copy_from_slice(&frame[22..32]);
     Some((<[u8; 4]>::try_from(&frame[38..42]).ok()?.into(), answer))
 }
 

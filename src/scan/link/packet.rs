@@ -85,15 +85,22 @@ fn bind(socket: &OwnedFd, interface: u32, protocol: u16) -> io::Result<()> {
     check(unsafe { libc::bind(socket.as_raw_fd(), std::ptr::from_ref(&address).cast(), len) }).map(drop)
 }
 
+/// A socket that receives answers to these ports and nothing else, and nothing at all before it is bound; needs
+/// CAP_NET_RAW.
+pub(super) fn filtered(ports: (u16, u16)) -> io::Result<OwnedFd> {
+    let socket = socket()?;
+    let filter = filter(ports);
+    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_ptr().cast_mut() };
+    set(&socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)?;
+    // An older kernel than 4.20 does not know it; the filter keeps our own probes out all the same.
+    let _ = set(&socket, libc::SOL_PACKET, IGNORE_OUTGOING, &1i32);
+    Ok(socket)
+}
+
 impl PacketLink {
     /// Opens an interface; needs CAP_NET_RAW.
     pub(in crate::scan) fn open(interface: u32, purpose: &Purpose) -> io::Result<Self> {
-        let socket = socket()?;
-        let filter = filter(purpose.ports);
-        let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_ptr().cast_mut() };
-        set(&socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)?;
-        // An older kernel than 4.20 does not know it; the filter keeps our own probes out all the same.
-        let _ = set(&socket, libc::SOL_PACKET, IGNORE_OUTGOING, &1i32);
+        let socket = filtered(purpose.ports)?;
         let incoming = if purpose.answers <= FEW_ANSWERS {
             Incoming::Calls(Box::new([0; FRAME_BYTES]))
         } else {

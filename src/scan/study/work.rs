@@ -103,22 +103,10 @@ impl Work<'_, '_, '_> {
     }
 
     fn receive(&mut self, wait: Duration) -> bool {
-        let (subjects, sources, cookies) = (&mut *self.subjects, self.sources, self.cookies);
-        let (by_address, clock, began) = (self.by_address, self.sender.input.clock, self.began);
-        let most = self.sender.input.limits.frame_bytes;
-        let taken = self.link.receive(wait, &mut |frame| {
-            if frame.len() > most {
-                return;
-            }
-            let Ok(reply) = read(frame) else { return };
-            let Some((from, to)) = ends(&reply) else { return };
-            let subject = by_address.get(from).and_then(|i| subjects.get_mut(*i as usize));
-            let Some(subject) = subject else { return };
-            if sources.get(usize::from(subject.aim.source)).is_some_and(|(own, _)| *own == to) {
-                subject.take(&reply, frame, cookies, clock.elapsed().saturating_sub(began));
-            }
-        });
-        taken.is_ok()
+        let (clock, most) = (self.sender.input.clock, self.sender.input.limits.frame_bytes);
+        let mut seen = Listener { subjects: self.subjects, by_address: self.by_address, sources: self.sources, most };
+        let (cookies, began) = (self.cookies, self.began);
+        self.link.receive(wait, &mut |frame| seen.take(frame, cookies, clock.elapsed().saturating_sub(began))).is_ok()
     }
 
     /// Sends a step's packets to everybody who wants one, as the rates allow. Who has to wait lets others go first.
@@ -217,10 +205,40 @@ impl Work<'_, '_, '_> {
         if out.batch.len() == 0 {
             return true;
         }
-        let sent = self.sender.upkeep(self.link, &mut out.batch, std::mem::take(&mut out.entries));
+        let (clock, most) = (self.sender.input.clock, self.sender.input.limits.frame_bytes);
+        let mut seen = Listener { subjects: self.subjects, by_address: self.by_address, sources: self.sources, most };
+        let (cookies, began) = (self.cookies, self.began);
+        let mut take = |_: &mut Sender<'_, '_>, frame: &[u8]| {
+            seen.take(frame, cookies, clock.elapsed().saturating_sub(began));
+        };
+        let sent = self.sender.upkeep(self.link, &mut out.batch, std::mem::take(&mut out.entries), &mut take);
         self.last = self.sender.input.clock.elapsed();
         out.batch.clear();
         sent
+    }
+}
+
+/// Who takes in what arrives.
+struct Listener<'c> {
+    subjects: &'c mut [Subject],
+    by_address: &'c ByAddress<u32>,
+    sources: &'c [(IpAddr, Hardware)],
+    /// Longest frame read.
+    most: usize,
+}
+
+impl Listener<'_> {
+    fn take(&mut self, frame: &[u8], cookies: Cookies, at: Duration) {
+        if frame.len() > self.most {
+            return;
+        }
+        let Ok(reply) = read(frame) else { return };
+        let Some((from, to)) = ends(&reply) else { return };
+        let subject = self.by_address.get(from).and_then(|i| self.subjects.get_mut(*i as usize));
+        let Some(subject) = subject else { return };
+        if self.sources.get(usize::from(subject.aim.source)).is_some_and(|(own, _)| *own == to) {
+            subject.take(&reply, frame, cookies, at);
+        }
     }
 }
 
