@@ -195,8 +195,8 @@ prop_compose! {
             loss, repeated, forged,
             delay: Duration::from_millis(delay),
             jitter: Duration::from_millis(jitter),
-            capacity: None, queue: None,
             full_every: full,
+            ..Faults::default()
         }
     }
 }
@@ -332,6 +332,57 @@ fn a_narrow_path_is_not_buried() {
     let world = World::new(plan_of(64, &ports, profile()), block(false), faults);
     let (outcome, _, _) = world.scan(None, &crate::base::progress::Silent);
     assert_eq!(found(&outcome), world.truth());
+}
+
+/// How often the rate was cut.
+fn cuts(outcome: &ScanOutcome) -> u32 {
+    let note = outcome.notes.iter().find_map(|n| n.strip_prefix("the rate was cut "));
+    note.map_or(0, |n| n.split(' ').next().unwrap().parse().unwrap())
+}
+
+/// Hosts are near and far; a far one's answer is no sign of a queue, whether it is its first or not.
+#[test]
+fn near_hosts_do_not_make_far_ones_look_queued() {
+    for (hosts, near, ports) in [(400, 8, 200), (400, 200, 200), (20_000, 400, 2)] {
+        let ports: Vec<u16> = (1..=ports).collect();
+        let distance = |n| if n < near { Duration::from_micros(200) } else { Duration::from_millis(80) };
+        let machine =
+            |n: usize| Machine { open: [1 + n as u16 % 2].into(), distance: distance(n), ..Machine::default() };
+        let machines = (0..hosts).map(|n| (host(n), machine(n))).collect();
+        let world = World::new(plan_of(hosts, &ports, profile()), machines, Faults::default());
+        let (outcome, _, took) = world.scan(None, &crate::base::progress::Silent);
+        assert_eq!(found(&outcome), world.truth());
+        assert!(
+            cuts(&outcome) <= 1 && took < Duration::from_secs(3),
+            "{near} of {hosts} near: {took:?} {:?}",
+            outcome.notes
+        );
+    }
+}
+
+/// Answers that lay unread while this process did not run tell nothing of the path.
+#[test]
+fn a_stall_of_this_process_is_no_queue() {
+    let ports: Vec<u16> = (1..=1_000).collect();
+    let delay = Duration::from_millis(40);
+    let machines = (0..64).map(|n| (host(n), Machine { open: [5].into(), ..Machine::default() })).collect();
+    let faults = Faults { delay, stall: Some((150, Duration::from_millis(60))), ..Faults::default() };
+    let world = World::new(plan_of(64, &ports, profile()), machines, faults);
+    let (outcome, _, took) = world.scan(None, &crate::base::progress::Silent);
+    assert_eq!(found(&outcome), world.truth());
+    assert!(cuts(&outcome) <= 1 && took < Duration::from_secs(6), "{took:?} {:?}", outcome.notes);
+}
+
+/// A deep queue shows in the first answers of hosts, where each host has but one.
+#[test]
+fn a_deep_queue_shows_where_each_host_answers_once() {
+    let machines = (0..40_000).map(|n| (host(n), Machine { open: [80].into(), ..Machine::default() })).collect();
+    let faults = Faults { delay: Duration::from_millis(20), capacity: Some(8_000.0), ..Faults::default() };
+    let world = World::new(plan_of(40_000, &[80], Profile { retries: 1, ..profile() }), machines, faults);
+    let (outcome, _, _) = world.scan(None, &crate::base::progress::Silent);
+    assert_eq!(found(&outcome), world.truth());
+    assert!(cuts(&outcome) >= 1, "{:?}", outcome.notes);
+    assert!(outcome.ledger.total() < 44_000, "{} packets, as if answers were lost", outcome.ledger.total());
 }
 
 /// A plan whose canary is a port of its first target.

@@ -29,6 +29,8 @@ pub(in crate::scan) struct Machine {
     pub(in crate::scan) echo: bool,
     /// It answers datagrams to its open ports.
     pub(in crate::scan) udp: bool,
+    /// It lies so much further away than the path's delay says, there and back.
+    pub(in crate::scan) distance: Duration,
 }
 
 /// What the path does to each frame, each way.
@@ -50,6 +52,8 @@ pub(in crate::scan) struct Faults {
     pub(in crate::scan) forged: f64,
     /// Every so many sends the system's queue is full.
     pub(in crate::scan) full_every: Option<u64>,
+    /// Every so many sends this process does not run for so long.
+    pub(in crate::scan) stall: Option<(u64, Duration)>,
 }
 
 /// The link to it.
@@ -134,6 +138,7 @@ impl MemoryLink {
         }
         let Some((destination, answer)) = self.answer(frame) else { return };
         let Some(machine) = self.machines.get(&destination) else { return };
+        at += machine.distance;
         let (storm, per_second) = (machine.storm, machine.per_second);
         if machine.dies.is_some_and(|dies| at >= dies) {
             return;
@@ -246,6 +251,11 @@ impl Link for MemoryLink {
         }
         // A million frames a second.
         self.clock.advance(Duration::from_micros((batch.len() - from) as u64));
+        if let Some((every, stall)) = self.faults.stall
+            && self.calls.is_multiple_of(every)
+        {
+            self.clock.advance(stall);
+        }
         Ok(batch.len() - from)
     }
 
