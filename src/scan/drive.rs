@@ -43,12 +43,14 @@ pub(super) struct Sender<'a, 'b> {
     stepped: bool,
     exclusions: usize,
     down: Option<Duration>,
+    /// What the engine's time is ahead of the clock's.
+    pub(super) ahead: Duration,
 }
 
 impl<'a, 'b> Sender<'a, 'b> {
     pub(super) fn new(input: &'a ScanInput<'b>, gate: Gate, outcome: &'a mut ScanOutcome) -> Self {
         let start = (input.clock.now(), input.clock.elapsed());
-        Self { input, gate, outcome, start, stepped: false, exclusions: 0, down: None }
+        Self { input, gate, outcome, start, stepped: false, exclusions: 0, down: None, ahead: Duration::ZERO }
     }
 
     /// The time by which warrants run out. A clock that is set back gives none of them more time.
@@ -174,6 +176,7 @@ impl<'a, 'b> Sender<'a, 'b> {
 
     /// Sends frames of the link's upkeep, each counted under its warrant where it has one; false where the link is gone.
     pub(super) fn upkeep(&mut self, link: &mut dyn Link, batch: &mut Batch, mut entries: Vec<Option<Entry>>) -> bool {
+        self.look_for_exclusions();
         let now = self.warrant_time();
         let mut index = 0;
         while index < batch.len() {
@@ -278,6 +281,8 @@ pub(super) fn drive(
     let mut rerouted = Rerouted::default();
     let (input, before) = (sender.input, sender.outcome.coverage.done);
     let base = engine.base.saturating_sub(input.clock.elapsed());
+    sender.ahead = base;
+    engine.carry_in(&sender.outcome.pace, base);
     let engine_time = || input.clock.elapsed() + base;
     let (mut upkept, mut checkpoint, mut last_replies) = (Duration::ZERO, Duration::ZERO, None);
     let began = engine_time();
@@ -344,4 +349,5 @@ pub(super) fn drive(
         sender.keep(engine, kept, engine_time());
     }
     engine.base = engine_time();
+    engine.carry_out(&sender.outcome.pace, base);
 }

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::admission::SharedPace;
 use super::answer::{Cookies, Ports};
 use super::auto::Auto;
 use super::canary::Canaries;
@@ -696,6 +697,16 @@ impl Engine {
                 self.left_behind = true;
             }
         }
+    }
+
+    /// Goes on with the rates where others have stopped.
+    pub(super) fn carry_in(&mut self, pace: &SharedPace, ahead: Duration) {
+        self.rates.carry_in(&pace.lock(), self.aims.iter().map(|a| a.destination), ahead);
+    }
+
+    /// Leaves the rates to those who send next.
+    pub(super) fn carry_out(&self, pace: &SharedPace, ahead: Duration) {
+        self.rates.carry_out(&mut pace.lock(), self.aims.iter().map(|a| a.destination), self.base, ahead);
     }
 
     /// The kernel had no room for so many frames.

@@ -204,7 +204,9 @@ impl Work<'_, '_> {
             let warrant = route.gateway.is_none().then_some(*i);
             wanted.insert(route.next_hop(target.addr()), (route.source, warrant));
         }
-        let hardware = neighbours(wanted, self.own, link, sender, &mut |_, _| {});
+        let pace = sender.outcome.pace.clone();
+        let mut turn = |addr, own, now| pace.take(addr, own, now);
+        let hardware = neighbours(wanted, self.own, link, sender, (&mut turn, &mut |_, _| {}));
         let mut sources: Vec<(IpAddr, Hardware)> = Vec::new();
         let mut aims = Vec::new();
         for (i, route) in self.targets {

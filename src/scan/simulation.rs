@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use proptest::prelude::*;
 
+use super::admission::{Admission, Admitted};
 use super::answer::Ports;
 use super::checkpoint::Kept;
 use super::ledger::Entry;
@@ -17,7 +18,7 @@ use super::observation::{Mode, PortState, ProbeKind};
 use super::raw::{Measured, Work, resume};
 use super::{Keep, LiveExclusions, ScanInput, ScanOutcome};
 use crate::base::addr_set::{AddrRange, AddrSet};
-use crate::base::clock::ManualClock;
+use crate::base::clock::{Clock, ManualClock};
 use crate::base::limits::Limits;
 use crate::base::progress::{Progress, Stop};
 use crate::base::quantity::Rate;
@@ -76,11 +77,16 @@ struct World {
     seed: u64,
     exclusions: LiveExclusions,
     stop: Stop,
+    /// Links that the targets are spread over, one after the other.
+    links: usize,
+    /// The targets are neighbours on the link.
+    local: bool,
 }
 
 impl World {
     fn new(plan: Plan, machines: HashMap<IpAddr, Machine>, faults: Faults) -> Self {
-        Self { plan, machines, faults, seed: 7, exclusions: LiveExclusions::default(), stop: Stop::default() }
+        let (exclusions, stop) = (LiveExclusions::default(), Stop::default());
+        Self { plan, machines, faults, seed: 7, exclusions, stop, links: 1, local: false }
     }
 
     fn scan(
@@ -114,16 +120,18 @@ impl World {
             leases: None,
         };
         let mut outcome = ScanOutcome::new(&input, Mode::Raw);
-        let route = Route { interface: 1, source: SOURCE, gateway: Some(GATEWAY), local: false };
+        let gateway = (!self.local).then_some(GATEWAY);
+        let route = Route { interface: 1, source: SOURCE, gateway, local: false };
         let targets: Vec<(u32, Route)> = (0..self.plan.targets.len() as u32).map(|t| (t, route)).collect();
-        let work =
-            Work { input: &input, own: [2, 0, 0, 0, 0, 1], targets: &targets, ports: Ports(61_000), watch: false };
         let mut measured = Measured::default();
         let (mut kept, mut earlier): (Kept, _) = resume(&input, &mut outcome);
-        work.scan(&mut link, &mut outcome, &mut measured, (&mut kept, earlier.pop_front()));
+        for targets in targets.chunks(targets.len().div_ceil(self.links)) {
+            let work = Work { input: &input, own: [2, 0, 0, 0, 0, 1], targets, ports: Ports(61_000), watch: false };
+            work.scan(&mut link, &mut outcome, &mut measured, (&mut kept, earlier.pop_front()));
+        }
         outcome.recall = Some(measured.recall(&input));
         outcome.finish(&input);
-        let took = crate::base::clock::Clock::elapsed(clock.as_ref()) - Duration::from_secs(1);
+        let took = clock.elapsed() - Duration::from_secs(1);
         (outcome, link.sent, took)
     }
 
@@ -181,6 +189,29 @@ fn busiest_second(times: impl Iterator<Item = Duration>) -> usize {
         })
         .max()
         .unwrap_or(0)
+}
+
+/// All frames with whom they are for or about.
+fn frames(sent: &[(Duration, Vec<u8>)]) -> Vec<(Duration, IpAddr)> {
+    let about =
+        |f: &[u8]| if f[12..14] == [8, 6] { [f[38], f[39], f[40], f[41]] } else { [f[30], f[31], f[32], f[33]] };
+    sent.iter().map(|(at, f)| (*at, about(f).into())).collect()
+}
+
+/// The rate of a profile that these frames break.
+fn too_fast(profile: &Profile, frames: &[(Duration, IpAddr)]) -> Option<String> {
+    let mut by: BTreeMap<String, (Option<Rate>, Vec<Duration>)> = BTreeMap::new();
+    for (at, addr) in frames {
+        let text = addr.to_string();
+        let network = format!("{}.0/24", text.rsplit_once('.').unwrap().0);
+        for (what, rate) in [("run".into(), profile.rate), (network, profile.per_network), (text, profile.per_host)] {
+            by.entry(what).or_insert((rate, Vec::new())).1.push(*at);
+        }
+    }
+    by.into_iter().find_map(|(what, (rate, times))| {
+        let (rate, most) = (rate?.per_second as usize, busiest_second(times.into_iter()));
+        (most > rate).then(|| format!("{what}: {most} packets in a second, {rate} allowed"))
+    })
 }
 
 prop_compose! {
@@ -262,23 +293,51 @@ proptest! {
         } else {
             prop_assert!(found(&outcome).is_subset(&world.truth()));
         }
-        let probes: Vec<(Duration, IpAddr)> = sent
-            .iter()
-            .filter(|(_, f)| f[12..14] == [8, 0])
-            .map(|(t, f)| (*t, IpAddr::from(<[u8; 4]>::try_from(&f[30..34]).unwrap())))
-            .collect();
-        if let Some(rate) = rate {
-            let most = busiest_second(probes.iter().map(|p| p.0));
-            prop_assert!(most <= rate as usize, "{most} of {rate}");
-        }
-        if let Some(rate) = per_network {
-            prop_assert!(busiest_second(probes.iter().map(|p| p.0)) <= rate as usize);
-        }
-        if let Some(rate) = per_host {
-            for addr in machines.keys() {
-                prop_assert!(busiest_second(probes.iter().filter(|p| p.1 == *addr).map(|p| p.0)) <= rate as usize);
+        prop_assert_eq!(too_fast(&world.plan.profile, &frames(&sent)), None);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+    /// The rates hold over every second of a run: over requests for hardware addresses, over scans of one link after the
+    /// other, and over the conversations that follow at once.
+    #[test]
+    fn rates_hold_from_stage_to_stage(
+        hosts in 2usize..80,
+        apart in 1u32..80,
+        links in 1usize..4,
+        local in any::<bool>(),
+        rate in prop_oneof![Just(None), (20u32..2_000).prop_map(Some)],
+        per_network in prop_oneof![Just(None), (20u32..500).prop_map(Some)],
+        per_host in prop_oneof![Just(None), (2u32..100).prop_map(Some)],
+        seed in any::<u64>(),
+    ) {
+        let limit = |n: Option<u32>| n.map(|per_second| Rate { per_second });
+        let profile =
+            Profile { rate: limit(rate), per_network: limit(per_network), per_host: limit(per_host), ..profile() };
+        let addrs: Vec<IpAddr> = (0..hosts as u32).map(|n| host((n * apart) as usize)).collect();
+        let probes = ProbeSet { tcp: (1..=6).collect(), udp: Default::default() };
+        let ends = Timestamp::from_second(86_400).unwrap();
+        let plan = sample::plan(&addrs, probes, profile, AddrSet::default(), ends);
+        let machine = Machine { open: [3].into(), ..Machine::default() };
+        let machines = addrs.iter().map(|a| (*a, machine.clone())).collect();
+        let world = World { seed, links, local, ..World::new(plan, machines, Faults::default()) };
+        let clock = Arc::new(ManualClock::at(Timestamp::from_second(1_000).unwrap()));
+        let (outcome, sent, _) = world.scan_by(&clock, None, &crate::base::progress::Silent);
+        prop_assert_eq!(found(&outcome), world.truth());
+        let mut all = frames(&sent);
+        let scanned = all.len();
+        let mut door = Admission::new(&world.plan, None, &world.exclusions).sharing(outcome.pace.clone());
+        while all.len() < scanned + 2 * hosts {
+            let (now, wall) = (clock.elapsed(), clock.now());
+            match door.ask(((all.len() - scanned) % hosts) as u32, 3, now, wall) {
+                Admitted::Go(at) => all.push((now, at.ip())),
+                Admitted::NotBefore(at) => clock.advance(at - now),
+                Admitted::Refused(why) => prop_assert!(false, "{why}"),
             }
         }
+        prop_assert_eq!(too_fast(&world.plan.profile, &all), None);
     }
 }
 
@@ -343,7 +402,7 @@ fn cuts(outcome: &ScanOutcome) -> u32 {
 /// Hosts are near and far; a far one's answer is no sign of a queue, whether it is its first or not.
 #[test]
 fn near_hosts_do_not_make_far_ones_look_queued() {
-    for (hosts, near, ports) in [(400, 8, 200), (400, 200, 200), (20_000, 400, 2)] {
+    for (hosts, near, ports) in [(400, 1, 200), (400, 200, 200), (20_000, 20, 2)] {
         let ports: Vec<u16> = (1..=ports).collect();
         let distance = |n| if n < near { Duration::from_micros(200) } else { Duration::from_millis(80) };
         let machine =
@@ -607,7 +666,6 @@ fn a_clock_that_is_set_is_told_and_gives_no_time() {
 
 /// Sets the clock once, in the midst of a scan.
 fn step_once(clock: &Arc<ManualClock>, by: i64) -> impl Fn(u64) + Send + Sync + use<> {
-    use crate::base::clock::Clock;
     let (clock, left) = (Arc::clone(clock), Mutex::new(Some(by)));
     move |done| {
         if done > 200
