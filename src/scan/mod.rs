@@ -22,6 +22,7 @@ mod outcome;
 mod pace;
 mod payload;
 pub mod preflight;
+mod question;
 mod quick;
 mod rates;
 mod raw;
@@ -30,6 +31,8 @@ pub mod released;
 mod reroute;
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod simulation_rates;
 pub mod study;
 mod template;
 mod waiting;

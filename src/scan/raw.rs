@@ -290,7 +290,7 @@ impl Work<'_, '_> {
         }
         if engine.counters.dropped > 0 {
             let text = format!(
-                "the kernel had no room for {} answers; what they were about was asked again",
+                "the kernel had no room for {} frames; answers among them were asked for again",
                 engine.counters.dropped
             );
             outcome.notes.push(text);

@@ -8,7 +8,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use proptest::prelude::*;
 
-use super::admission::{Admission, Admitted};
 use super::answer::Ports;
 use super::checkpoint::Kept;
 use super::ledger::Entry;
@@ -16,6 +15,7 @@ use super::link::memory::{Faults, Machine, MemoryLink};
 use super::link::route::Route;
 use super::observation::{Mode, PortState, ProbeKind};
 use super::raw::{Measured, Work, resume};
+use super::simulation_rates::{frames, too_fast};
 use super::{Keep, LiveExclusions, ScanInput, ScanOutcome};
 use crate::base::addr_set::{AddrRange, AddrSet};
 use crate::base::clock::{Clock, ManualClock};
@@ -30,15 +30,15 @@ use crate::plan::{cost, sample};
 const SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
 const GATEWAY: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
-fn host(n: usize) -> IpAddr {
+pub(super) fn host(n: usize) -> IpAddr {
     Ipv4Addr::from(0xc612_0000 + n as u32).into()
 }
 
-fn profile() -> Profile {
+pub(super) fn profile() -> Profile {
     Profile { ping: Vec::new(), rate: None, per_host: None, retries: 2, ..Profile::initial_options() }
 }
 
-fn plan_of(hosts: usize, ports: &[u16], profile: Profile) -> Plan {
+pub(super) fn plan_of(hosts: usize, ports: &[u16], profile: Profile) -> Plan {
     let addrs: Vec<IpAddr> = (0..hosts).map(host).collect();
     let probes = ProbeSet { tcp: ports.iter().copied().collect(), udp: Default::default() };
     sample::plan(&addrs, probes, profile, AddrSet::default(), Timestamp::from_second(86_400).unwrap())
@@ -70,26 +70,26 @@ impl<F: Fn(u64) + Send + Sync> Progress for AtUpdate<F> {
 }
 
 /// Everything round one scan.
-struct World {
-    plan: Plan,
-    machines: HashMap<IpAddr, Machine>,
-    faults: Faults,
-    seed: u64,
-    exclusions: LiveExclusions,
-    stop: Stop,
+pub(super) struct World {
+    pub(super) plan: Plan,
+    pub(super) machines: HashMap<IpAddr, Machine>,
+    pub(super) faults: Faults,
+    pub(super) seed: u64,
+    pub(super) exclusions: LiveExclusions,
+    pub(super) stop: Stop,
     /// Links that the targets are spread over, one after the other.
-    links: usize,
+    pub(super) links: usize,
     /// The targets are neighbours on the link.
-    local: bool,
+    pub(super) local: bool,
 }
 
 impl World {
-    fn new(plan: Plan, machines: HashMap<IpAddr, Machine>, faults: Faults) -> Self {
+    pub(super) fn new(plan: Plan, machines: HashMap<IpAddr, Machine>, faults: Faults) -> Self {
         let (exclusions, stop) = (LiveExclusions::default(), Stop::default());
         Self { plan, machines, faults, seed: 7, exclusions, stop, links: 1, local: false }
     }
 
-    fn scan(
+    pub(super) fn scan(
         &self,
         keep: Option<&dyn Keep>,
         progress: &dyn Progress,
@@ -97,7 +97,7 @@ impl World {
         self.scan_by(&Arc::new(ManualClock::at(Timestamp::from_second(1_000).unwrap())), keep, progress)
     }
 
-    fn scan_by(
+    pub(super) fn scan_by(
         &self,
         clock: &Arc<ManualClock>,
         keep: Option<&dyn Keep>,
@@ -135,7 +135,7 @@ impl World {
         (outcome, link.sent, took)
     }
 
-    fn truth(&self) -> BTreeSet<(IpAddr, u16)> {
+    pub(super) fn truth(&self) -> BTreeSet<(IpAddr, u16)> {
         let asked: Vec<u16> = self.plan.probes.tcp.iter().collect();
         self.plan
             .targets
@@ -147,7 +147,7 @@ impl World {
     }
 }
 
-fn found(outcome: &ScanOutcome) -> BTreeSet<(IpAddr, u16)> {
+pub(super) fn found(outcome: &ScanOutcome) -> BTreeSet<(IpAddr, u16)> {
     let ports = outcome.hosts.iter().flat_map(|h| h.ports.iter().map(|p| (h.addr, p)));
     ports.filter(|(_, p)| p.state == PortState::Open).map(|(a, p)| (a, p.port)).collect()
 }
@@ -177,7 +177,7 @@ fn booked(outcome: &ScanOutcome) -> BTreeMap<(IpAddr, u16, u8), u32> {
     counts
 }
 
-fn busiest_second(times: impl Iterator<Item = Duration>) -> usize {
+pub(super) fn busiest_second(times: impl Iterator<Item = Duration>) -> usize {
     let times: Vec<Duration> = times.collect();
     let mut start = 0;
     (0..times.len())
@@ -189,29 +189,6 @@ fn busiest_second(times: impl Iterator<Item = Duration>) -> usize {
         })
         .max()
         .unwrap_or(0)
-}
-
-/// All frames with whom they are for or about.
-fn frames(sent: &[(Duration, Vec<u8>)]) -> Vec<(Duration, IpAddr)> {
-    let about =
-        |f: &[u8]| if f[12..14] == [8, 6] { [f[38], f[39], f[40], f[41]] } else { [f[30], f[31], f[32], f[33]] };
-    sent.iter().map(|(at, f)| (*at, about(f).into())).collect()
-}
-
-/// The rate of a profile that these frames break.
-fn too_fast(profile: &Profile, frames: &[(Duration, IpAddr)]) -> Option<String> {
-    let mut by: BTreeMap<String, (Option<Rate>, Vec<Duration>)> = BTreeMap::new();
-    for (at, addr) in frames {
-        let text = addr.to_string();
-        let network = format!("{}.0/24", text.rsplit_once('.').unwrap().0);
-        for (what, rate) in [("run".into(), profile.rate), (network, profile.per_network), (text, profile.per_host)] {
-            by.entry(what).or_insert((rate, Vec::new())).1.push(*at);
-        }
-    }
-    by.into_iter().find_map(|(what, (rate, times))| {
-        let (rate, most) = (rate?.per_second as usize, busiest_second(times.into_iter()));
-        (most > rate).then(|| format!("{what}: {most} packets in a second, {rate} allowed"))
-    })
 }
 
 prop_compose! {
@@ -297,50 +274,6 @@ proptest! {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
-
-    /// The rates hold over every second of a run: over requests for hardware addresses, over scans of one link after the
-    /// other, and over the conversations that follow at once.
-    #[test]
-    fn rates_hold_from_stage_to_stage(
-        hosts in 2usize..80,
-        apart in 1u32..80,
-        links in 1usize..4,
-        local in any::<bool>(),
-        rate in prop_oneof![Just(None), (20u32..2_000).prop_map(Some)],
-        per_network in prop_oneof![Just(None), (20u32..500).prop_map(Some)],
-        per_host in prop_oneof![Just(None), (2u32..100).prop_map(Some)],
-        seed in any::<u64>(),
-    ) {
-        let limit = |n: Option<u32>| n.map(|per_second| Rate { per_second });
-        let profile =
-            Profile { rate: limit(rate), per_network: limit(per_network), per_host: limit(per_host), ..profile() };
-        let addrs: Vec<IpAddr> = (0..hosts as u32).map(|n| host((n * apart) as usize)).collect();
-        let probes = ProbeSet { tcp: (1..=6).collect(), udp: Default::default() };
-        let ends = Timestamp::from_second(86_400).unwrap();
-        let plan = sample::plan(&addrs, probes, profile, AddrSet::default(), ends);
-        let machine = Machine { open: [3].into(), ..Machine::default() };
-        let machines = addrs.iter().map(|a| (*a, machine.clone())).collect();
-        let world = World { seed, links, local, ..World::new(plan, machines, Faults::default()) };
-        let clock = Arc::new(ManualClock::at(Timestamp::from_second(1_000).unwrap()));
-        let (outcome, sent, _) = world.scan_by(&clock, None, &crate::base::progress::Silent);
-        prop_assert_eq!(found(&outcome), world.truth());
-        let mut all = frames(&sent);
-        let scanned = all.len();
-        let mut door = Admission::new(&world.plan, None, &world.exclusions).sharing(outcome.pace.clone());
-        while all.len() < scanned + 2 * hosts {
-            let (now, wall) = (clock.elapsed(), clock.now());
-            match door.ask(((all.len() - scanned) % hosts) as u32, 3, now, wall) {
-                Admitted::Go(at) => all.push((now, at.ip())),
-                Admitted::NotBefore(at) => clock.advance(at - now),
-                Admitted::Refused(why) => prop_assert!(false, "{why}"),
-            }
-        }
-        prop_assert_eq!(too_fast(&world.plan.profile, &all), None);
-    }
-}
-
 /// 64 hosts, 100 ports, one port in twenty open.
 fn block(silent: bool) -> HashMap<IpAddr, Machine> {
     let open = |n: usize| (1..=100u16).filter(|p| (usize::from(*p) * 7 + n * 3).is_multiple_of(20)).collect();
@@ -391,57 +324,6 @@ fn a_narrow_path_is_not_buried() {
     let world = World::new(plan_of(64, &ports, profile()), block(false), faults);
     let (outcome, _, _) = world.scan(None, &crate::base::progress::Silent);
     assert_eq!(found(&outcome), world.truth());
-}
-
-/// How often the rate was cut.
-fn cuts(outcome: &ScanOutcome) -> u32 {
-    let note = outcome.notes.iter().find_map(|n| n.strip_prefix("the rate was cut "));
-    note.map_or(0, |n| n.split(' ').next().unwrap().parse().unwrap())
-}
-
-/// Hosts are near and far; a far one's answer is no sign of a queue, whether it is its first or not.
-#[test]
-fn near_hosts_do_not_make_far_ones_look_queued() {
-    for (hosts, near, ports) in [(400, 1, 200), (400, 200, 200), (20_000, 20, 2)] {
-        let ports: Vec<u16> = (1..=ports).collect();
-        let distance = |n| if n < near { Duration::from_micros(200) } else { Duration::from_millis(80) };
-        let machine =
-            |n: usize| Machine { open: [1 + n as u16 % 2].into(), distance: distance(n), ..Machine::default() };
-        let machines = (0..hosts).map(|n| (host(n), machine(n))).collect();
-        let world = World::new(plan_of(hosts, &ports, profile()), machines, Faults::default());
-        let (outcome, _, took) = world.scan(None, &crate::base::progress::Silent);
-        assert_eq!(found(&outcome), world.truth());
-        assert!(
-            cuts(&outcome) <= 1 && took < Duration::from_secs(3),
-            "{near} of {hosts} near: {took:?} {:?}",
-            outcome.notes
-        );
-    }
-}
-
-/// Answers that lay unread while this process did not run tell nothing of the path.
-#[test]
-fn a_stall_of_this_process_is_no_queue() {
-    let ports: Vec<u16> = (1..=1_000).collect();
-    let delay = Duration::from_millis(40);
-    let machines = (0..64).map(|n| (host(n), Machine { open: [5].into(), ..Machine::default() })).collect();
-    let faults = Faults { delay, stall: Some((150, Duration::from_millis(60))), ..Faults::default() };
-    let world = World::new(plan_of(64, &ports, profile()), machines, faults);
-    let (outcome, _, took) = world.scan(None, &crate::base::progress::Silent);
-    assert_eq!(found(&outcome), world.truth());
-    assert!(cuts(&outcome) <= 1 && took < Duration::from_secs(6), "{took:?} {:?}", outcome.notes);
-}
-
-/// A deep queue shows in the first answers of hosts, where each host has but one.
-#[test]
-fn a_deep_queue_shows_where_each_host_answers_once() {
-    let machines = (0..40_000).map(|n| (host(n), Machine { open: [80].into(), ..Machine::default() })).collect();
-    let faults = Faults { delay: Duration::from_millis(20), capacity: Some(8_000.0), ..Faults::default() };
-    let world = World::new(plan_of(40_000, &[80], Profile { retries: 1, ..profile() }), machines, faults);
-    let (outcome, _, _) = world.scan(None, &crate::base::progress::Silent);
-    assert_eq!(found(&outcome), world.truth());
-    assert!(cuts(&outcome) >= 1, "{:?}", outcome.notes);
-    assert!(outcome.ledger.total() < 44_000, "{} packets, as if answers were lost", outcome.ledger.total());
 }
 
 /// A plan whose canary is a port of its first target.

@@ -54,6 +54,10 @@ pub(in crate::scan) struct Faults {
     pub(in crate::scan) full_every: Option<u64>,
     /// Every so many sends this process does not run for so long.
     pub(in crate::scan) stall: Option<(u64, Duration)>,
+    /// Frames a second that somebody forges into our ports, once there is an answer to imitate.
+    pub(in crate::scan) flood: f64,
+    /// Frames that can wait to be read; the system drops more.
+    pub(in crate::scan) ring: Option<usize>,
 }
 
 /// The link to it.
@@ -67,6 +71,10 @@ pub(in crate::scan) struct MemoryLink {
     dice: u64,
     count: u64,
     calls: u64,
+    /// What a flood consists of, and the last read.
+    junk: Option<Vec<u8>>,
+    read_at: Duration,
+    dropped: u64,
     /// All frames that left, with the moment.
     pub(in crate::scan) sent: Vec<(Duration, Vec<u8>)>,
     /// Frames kept at most; a scan to measure memory with keeps none.
@@ -90,6 +98,9 @@ impl MemoryLink {
             dice: seed | 1,
             count: 0,
             calls: 0,
+            junk: None,
+            read_at: Duration::ZERO,
+            dropped: 0,
             sent: Vec::new(),
             keep: true,
         }
@@ -154,12 +165,15 @@ impl MemoryLink {
                 return;
             }
         }
+        // A forger does not know the cookie.
+        let mut forged = answer.clone();
+        let last = forged.len() - 12;
+        forged[last] ^= 0x5a;
         if self.happens(self.faults.forged) {
-            // A forger does not know the cookie.
-            let mut forged = answer.clone();
-            let last = forged.len() - 12;
-            forged[last] ^= 0x5a;
-            self.deliver(forged, at);
+            self.deliver(forged.clone(), at);
+        }
+        if self.faults.flood > 0.0 {
+            self.junk.get_or_insert(forged);
         }
         for _ in 0..=storm {
             self.deliver(answer.clone(), at);
@@ -261,20 +275,35 @@ impl Link for MemoryLink {
 
     fn receive(&mut self, wait: Duration, take: &mut dyn FnMut(&[u8])) -> io::Result<()> {
         let now = self.clock.elapsed();
+        let flooded = self.junk.is_some();
+        let wait = if flooded { wait.min(Duration::from_millis(1)) } else { wait };
         let first = self.arriving.peek().map(|Reverse((at, ..))| *at);
         let until = first.unwrap_or(Duration::MAX).clamp(now, now + wait);
         self.clock.advance(until - now);
+        let mut came = Vec::new();
         while let Some(Reverse((at, _, frame))) = self.arriving.pop() {
             if at > until {
                 self.arriving.push(Reverse((at, 0, frame)));
                 break;
             }
-            take(&frame);
+            came.push(frame);
+        }
+        let since = until.saturating_sub(std::mem::replace(&mut self.read_at, until));
+        if let Some(junk) = self.junk.clone() {
+            came.resize((came.len() as f64 + self.faults.flood * since.as_secs_f64()) as usize, junk);
+        }
+        let room = self.faults.ring.map_or(1.0, |ring| ring as f64 / came.len() as f64);
+        for frame in came {
+            if room >= 1.0 || self.happens(room) {
+                take(&frame);
+            } else {
+                self.dropped += 1;
+            }
         }
         Ok(())
     }
 
     fn dropped(&mut self) -> u64 {
-        0
+        std::mem::take(&mut self.dropped)
     }
 }
