@@ -21,6 +21,7 @@ mod judge;
 mod lab;
 mod lab_facts;
 mod lab_life;
+mod lab_rates;
 mod plan;
 mod policy_test;
 mod query;
