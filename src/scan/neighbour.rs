@@ -26,6 +26,9 @@ pub(super) type Wanted = BTreeMap<IpAddr, (IpAddr, Option<u32>)>;
 /// whether all addresses have to wait until then.
 pub(super) type Turn<'t> = dyn FnMut(IpAddr, Option<u32>, Duration) -> Result<(), (Duration, bool)> + 't;
 
+/// Takes in a frame that is no neighbour's answer.
+type Others<'t> = dyn FnMut(&mut Sender<'_, '_>, &[u8]) + 't;
+
 /// Asks for the hardware address of each, three times at most and as the rates allow; those without an answer are
 /// missing. Whatever else comes in meanwhile goes to `others`.
 pub(super) fn neighbours(
@@ -33,7 +36,7 @@ pub(super) fn neighbours(
     own: Hardware,
     link: &mut dyn Link,
     sender: &mut Sender<'_, '_>,
-    (turn, others): (&mut Turn<'_>, &mut dyn FnMut(&mut Sender<'_, '_>, &[u8])),
+    (turn, others): (&mut Turn<'_>, &mut Others<'_>),
 ) -> HashMap<IpAddr, Hardware> {
     let mut found = HashMap::new();
     let clock = sender.input.clock;
