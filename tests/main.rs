@@ -22,6 +22,7 @@ mod lab;
 mod lab_facts;
 mod lab_life;
 mod lab_link;
+mod lab_rates;
 mod plan;
 mod policy_test;
 mod query;

@@ -10,7 +10,6 @@ use super::talk::{self, Talked};
 use crate::judge::select::Selection;
 use crate::lang::job::{Checks, Profile};
 use crate::plan::resolve::{Hickory, Pointer};
-use crate::scan::admission::SharedPace;
 use crate::scan::observation::{HostState, Mode};
 use crate::scan::study::{Studied, Study, Terms, Traits, Wanted};
 use crate::scan::{ScanInput, ScanOutcome};
@@ -74,7 +73,7 @@ impl Stage<'_, '_> {
     /// Runs all three at once; they share the plan's rates.
     pub(super) fn run(&self, outcome: &mut ScanOutcome, study: Study) -> (Talked, Aside) {
         let (input, env, wanted) = (self.input, self.env, self.wanted);
-        let pace = SharedPace::of(input.plan);
+        let pace = outcome.pace.clone();
         let skip: HashSet<IpAddr> = self.earlier.iter().map(|h| h.addr).collect();
         let up = outcome.hosts.iter().filter(|h| matches!(h.state, HostState::Up(_)) && !skip.contains(&h.addr));
         let up: Vec<IpAddr> = up.map(|h| h.addr).collect();

@@ -3,7 +3,7 @@
 //! plan, and its address comes from the plan's target alone.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -28,7 +28,7 @@ pub enum Admitted {
     Refused(&'static str),
 }
 
-/// The rates of a plan after its scan, for everybody who sends at the same time.
+/// The rates of a plan, for everybody who sends under it, one after the other or at the same time.
 #[derive(Debug, Clone)]
 pub struct SharedPace(Arc<Mutex<Pace>>);
 
@@ -41,11 +41,15 @@ impl SharedPace {
         Self(Arc::new(Mutex::new(pace)))
     }
 
+    pub(super) fn lock(&self) -> MutexGuard<'_, Pace> {
+        self.0.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
     /// Takes one packet out of every bucket, or says when that will be possible, and whether all addresses have to wait
     /// until then. `own` is a lower rate of the address.
     pub(super) fn take(&self, addr: IpAddr, own: Option<u32>, now: Duration) -> Result<(), (Duration, bool)> {
-        let mut pace = self.0.lock().unwrap_or_else(|e| e.into_inner());
-        let (run, host) = (pace.run_ready_at(), pace.host_ready_at(addr));
+        let mut pace = self.lock();
+        let (run, host) = (pace.run_ready_at(), pace.host_ready_at(addr, own));
         if run.max(host) > now {
             return Err((run.max(host), run > now));
         }

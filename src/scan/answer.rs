@@ -265,7 +265,7 @@ impl Engine {
         }
         self.tally.control(true);
         self.auto.control(true);
-        self.auto.answered(now.saturating_sub(control.sent), self.slack, now);
+        self.timed(seen.host, now.saturating_sub(control.sent), now);
         self.remember(control.place);
     }
 
@@ -317,7 +317,7 @@ impl Engine {
         // The send time kept is that of the last try.
         let timed = tcp && !filtered && seen.try_number.is_some_and(|n| n + 1 == tries);
         if timed {
-            self.auto.answered(rtt, self.slack, now);
+            self.timed(seen.host, rtt, now);
         }
         if let (true, Some(n), None) = (tcp && !filtered, seen.try_number, before) {
             self.tally.answered(n);
@@ -329,6 +329,13 @@ impl Engine {
         if seen.answer == Answer::Open && self.hosts.get(seen.host as usize).is_some_and(|h| !h.every) {
             let rtt_us = if timed || !tcp { rtt.as_micros().min(u128::from(u32::MAX)) as u32 } else { u32::MAX };
             self.open.push(Found { host: seen.host, tcp, port, ttl: seen.ttl, rtt_us });
+        }
+    }
+
+    /// An answer of a host whose round trip is known.
+    fn timed(&mut self, host: u32, rtt: Duration, now: Duration) {
+        if let Some(host) = self.hosts.get_mut(host as usize) {
+            self.auto.answered(rtt, self.slack, host.trip(rtt), now);
         }
     }
 

@@ -20,8 +20,11 @@ const SLOT: Duration = Duration::from_millis(20);
 const SLOTS: usize = 256;
 /// Intervals over which arrivals are measured.
 const THROUGH: u64 = 5;
-/// A queue: round trips beyond the shortest by half and this.
+/// A queue: round trips beyond the shortest of their host by half and this.
 const QUEUE: Duration = Duration::from_millis(10);
+/// Hosts whose first round trips tell what others' first ones are like, and how many of them count at most.
+const FIRST_TRIPS: u32 = 16;
+const MANY_TRIPS: u32 = 4_096;
 /// Control probes that have ended, remembered.
 const CONTROLS: u32 = 64;
 /// What a control probe counts for after another one: a thousand of them tell what is usual.
@@ -33,7 +36,7 @@ const TOO_MANY: f64 = 0.25;
 const CANARIES_FINE: f64 = 12.0;
 /// Cuts that bring nothing before the loss is taken as the path's own.
 const CUTS: u8 = 3;
-/// Long round trips to canaries, one after the other, that are a queue.
+/// Long round trips, one after the other, that are a queue.
 const LONG_TRIPS: u32 = 4;
 /// Standard deviations that are no chance any more, of as many looks as a scan has.
 const CHANCE: f64 = 4.0;
@@ -46,6 +49,27 @@ struct Slot {
     answered: u32,
     /// Answers that came in this interval, whatever they answer.
     arrived: u32,
+}
+
+/// Round trips since the last look.
+#[derive(Debug, Clone, Copy, Default)]
+struct Lately {
+    judged: u32,
+    queued: u32,
+    /// The least by which one of them was longer than it had to be.
+    behind: Duration,
+}
+
+impl Lately {
+    /// Takes in a round trip of a host whose usual one is known; true where it is one through a queue.
+    fn add(&mut self, clean: Duration, usual: Duration) -> bool {
+        let behind = clean.saturating_sub(usual);
+        self.behind = if self.judged == 0 { behind } else { self.behind.min(behind) };
+        self.judged += 1;
+        let queued = clean > usual.mul_f64(1.5) + QUEUE;
+        self.queued += u32::from(queued);
+        queued
+    }
 }
 
 /// What canaries have told since the last decision.
@@ -76,11 +100,12 @@ pub(super) struct Auto {
     judged: u64,
     /// Sent and answered in intervals without trouble: the usual share of answers.
     usual: (f64, f64),
-    shortest: Option<Duration>,
+    /// Round trips without a queue: of hosts' first answers, the average and their number; of all, smoothed.
+    first_trips: (Duration, u32),
+    trip: Option<Duration>,
     smooth: Option<(Duration, Duration)>,
     longest: Duration,
-    /// Round trips since the last look: the shortest, and how many.
-    lately: (Duration, u32),
+    lately: Lately,
     grown: Duration,
     /// Which of the control probes that ended lately were lost, newest first, and how many they are.
     controls: (u64, u32),
@@ -106,10 +131,11 @@ impl Default for Auto {
             slots: vec![Slot::default(); SLOTS],
             judged: 0,
             usual: (0.0, 0.0),
-            shortest: None,
+            first_trips: (Duration::ZERO, 0),
+            trip: None,
             smooth: None,
             longest: Duration::ZERO,
-            lately: (Duration::MAX, 0),
+            lately: Lately::default(),
             grown: Duration::ZERO,
             controls: (0, 0),
             usual_controls: (0.0, 0.0),
@@ -163,7 +189,8 @@ impl Auto {
     }
 
     /// An answer whose round trip is known; `slack` of it may have been spent on this side, waiting to be read.
-    pub(super) fn answered(&mut self, rtt: Duration, slack: Duration, now: Duration) {
+    /// `shortest` is the shortest round trip of its host before; a first one is judged by those of other hosts.
+    pub(super) fn answered(&mut self, rtt: Duration, slack: Duration, shortest: Option<Duration>, now: Duration) {
         if let Some(slot) = self.slot_mut(slot_number(now.saturating_sub(rtt))) {
             slot.answered += 1;
         }
@@ -171,8 +198,16 @@ impl Auto {
             slot.arrived += 1;
         }
         let clean = rtt.saturating_sub(slack);
-        self.lately = (self.lately.0.min(clean), self.lately.1 + 1);
-        self.shortest = Some(self.shortest.map_or(clean, |s| s.min(clean)));
+        let (average, hosts) = self.first_trips;
+        let usual = shortest.or((hosts >= FIRST_TRIPS).then_some(average));
+        let queued = usual.is_some_and(|usual| self.lately.add(clean, usual));
+        if shortest.is_none() && !queued {
+            // The number is bounded, so that the average goes on moving.
+            let hosts = (hosts + 1).min(MANY_TRIPS);
+            self.first_trips = ((average * (hosts - 1) + rtt) / hosts, hosts);
+        }
+        let bare = usual.map_or(rtt, |usual| usual.min(rtt));
+        self.trip = Some(self.trip.map_or(bare, |trip| (trip * 7 + bare) / 8));
         self.longest = self.longest.max(rtt);
         self.smooth = Some(match self.smooth {
             // RFC 6298 2.2, 2.3.
@@ -246,7 +281,7 @@ impl Auto {
     pub(super) fn new_round(&mut self, now: Duration) {
         self.usual = (0.0, 0.0);
         self.judged = slot_number(now) + 1;
-        self.lately = (Duration::MAX, 0);
+        self.lately = Lately::default();
     }
 
     /// How long to wait for an answer before asking again. RFC 6298 2.3; none while nothing has answered.
@@ -261,14 +296,14 @@ impl Auto {
 
     /// Looks at what has come in, and sets the rate.
     pub(super) fn look(&mut self, now: Duration) {
-        let trip = self.shortest.unwrap_or(Duration::from_millis(40));
+        let trip = self.trip.unwrap_or(Duration::from_millis(40));
         if now.saturating_sub(self.looked) < (trip / 2).clamp(Duration::from_millis(5), Duration::from_millis(100)) {
             return;
         }
         if self.drain.is_some_and(|(until, _)| now >= until) {
             self.drain = None;
         }
-        let queue = self.lately.1 >= 4 && self.shortest.is_some_and(|s| self.lately.0 > s.mul_f64(1.5) + QUEUE);
+        let queue = self.lately.queued >= LONG_TRIPS && self.lately.queued == self.lately.judged;
         let fewer = self.fewer_answers(now, trip);
         let lost = self.controls_lost();
         if now >= self.hold {
@@ -281,7 +316,7 @@ impl Auto {
         }
         self.trouble = false;
         self.looked = now;
-        self.lately = (Duration::MAX, 0);
+        self.lately = Lately::default();
         self.limited = false;
     }
 
@@ -320,10 +355,7 @@ impl Auto {
         self.rate = wanted.max(SLOWEST);
         self.ceiling = self.rate;
         self.grown = now;
-        let behind = match (self.lately, self.shortest) {
-            ((now_shortest, n), Some(shortest)) if n > 0 => now_shortest.saturating_sub(shortest),
-            _ => Duration::ZERO,
-        };
+        let behind = if self.lately.judged > 0 { self.lately.behind } else { Duration::ZERO };
         // Half of it until the queue is gone; and the effect shows only after a round trip.
         let behind = behind.min(Duration::from_secs(1));
         self.drain = (!behind.is_zero()).then_some((now + behind * 2, self.rate * 0.5));
@@ -392,6 +424,7 @@ mod tests {
     fn over(capacity: f64, queue_ms: f64, share: f64, trip_ms: usize, seconds: usize) -> (Auto, f64, f64) {
         let mut auto = Auto::default();
         let (mut backlog, mut lost, mut sent) = (0.0f64, 0.0, 0.0);
+        let mut shortest: Option<Duration> = None;
         let mut arrivals: Vec<Vec<(Duration, f64)>> = vec![Vec::new(); seconds * 1_000 + 10_000];
         let mut owed = 0.0;
         for ms in 0..seconds * 1_000 {
@@ -400,7 +433,8 @@ mod tests {
                 owed += n;
                 while owed >= 1.0 {
                     owed -= 1.0;
-                    auto.answered(now - left, Duration::ZERO, now);
+                    auto.answered(now - left, Duration::ZERO, shortest, now);
+                    shortest = Some(shortest.map_or(now - left, |s| s.min(now - left)));
                 }
             }
             auto.look(now);

@@ -208,7 +208,8 @@ impl Engine {
         canary.in_a_row = 0;
         let (shortest, longest) = canary.trips;
         let queued = shortest < clean && clean > shortest.mul_f64(1.5) + QUEUE;
-        canary.trips = (shortest.min(clean), longest.max(trip));
+        // What was spent on this side is known only as a bound: the shortest counts it in.
+        canary.trips = (shortest.min(trip), longest.max(trip));
         self.tally.control(true);
         self.auto.canary(true, queued, flight.sent);
         self.wake(host, Reason::SynAck);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::ScanInput;
+use super::admission::SharedPace;
 use super::checkpoint::Kept;
 use super::engine::{Engine, Next};
 use super::gate::{Gate, Pass, Refusal};
@@ -43,12 +44,14 @@ pub(super) struct Sender<'a, 'b> {
     stepped: bool,
     exclusions: usize,
     down: Option<Duration>,
+    /// What the engine's time is ahead of the clock's.
+    pub(super) ahead: Duration,
 }
 
 impl<'a, 'b> Sender<'a, 'b> {
     pub(super) fn new(input: &'a ScanInput<'b>, gate: Gate, outcome: &'a mut ScanOutcome) -> Self {
         let start = (input.clock.now(), input.clock.elapsed());
-        Self { input, gate, outcome, start, stepped: false, exclusions: 0, down: None }
+        Self { input, gate, outcome, start, stepped: false, exclusions: 0, down: None, ahead: Duration::ZERO }
     }
 
     /// The time by which warrants run out. A clock that is set back gives none of them more time.
@@ -282,6 +285,48 @@ fn take(engine: &mut Engine, outcome: &mut ScanOutcome, input: &ScanInput<'_>, f
     }
 }
 
+/// What the kernel had no room for.
+struct Kernel {
+    /// Answers and other frames read by the last look.
+    read: (u64, u64),
+}
+
+impl Kernel {
+    fn read(engine: &Engine, outcome: &ScanOutcome) -> (u64, u64) {
+        let counters = &engine.counters;
+        (counters.replies + counters.duplicates, counters.strangers + outcome.counters.malformed)
+    }
+
+    /// Takes in how many frames were dropped. As many of them were answers as of those that were read meanwhile; where
+    /// these are the smaller part, somebody floods our ports, and asking less would not help.
+    fn look(&mut self, link: &mut dyn Link, engine: &mut Engine, outcome: &ScanOutcome) {
+        let (frames, read) = (link.dropped(), Self::read(engine, outcome));
+        let (answers, others) = (read.0 - self.read.0, read.1 - self.read.1);
+        self.read = read;
+        if frames == 0 {
+            return;
+        }
+        engine.counters.dropped += frames;
+        let share = if answers + others == 0 { 1.0 } else { answers as f64 / (answers + others) as f64 };
+        engine.tally.dropped((frames as f64 * share).ceil() as u64);
+        if share >= 0.5 {
+            engine.auto.dropped();
+        }
+    }
+}
+
+impl Engine {
+    /// Goes on with the rates where others have stopped.
+    fn carry_in(&mut self, pace: &SharedPace, ahead: Duration) {
+        self.rates.carry_in(&pace.lock(), self.aims.iter().map(|a| a.destination), ahead);
+    }
+
+    /// Leaves the rates to those who send next.
+    fn carry_out(&self, pace: &SharedPace, ahead: Duration) {
+        self.rates.carry_out(&mut pace.lock(), self.aims.iter().map(|a| a.destination), self.base, ahead);
+    }
+}
+
 /// Runs the engine over a link. `routes` watches those of its targets; none where they cannot change.
 pub(super) fn drive(
     sender: &mut Sender<'_, '_>,
@@ -291,8 +336,11 @@ pub(super) fn drive(
     routes: Option<&RouteWatch>,
 ) {
     let mut rerouted = Rerouted::default();
+    let mut kernel = Kernel { read: Kernel::read(engine, sender.outcome) };
     let (input, before) = (sender.input, sender.outcome.coverage.done);
     let base = engine.base.saturating_sub(input.clock.elapsed());
+    sender.ahead = base;
+    engine.carry_in(&sender.outcome.pace, base);
     let engine_time = || input.clock.elapsed() + base;
     let (mut upkept, mut checkpoint, mut last_replies) = (Duration::ZERO, Duration::ZERO, None);
     let began = engine_time();
@@ -316,7 +364,7 @@ pub(super) fn drive(
         }
         if now.saturating_sub(upkept) >= UPKEEP {
             upkept = now;
-            engine.dropped(link.dropped());
+            kernel.look(link, engine, sender.outcome);
             if let Some(routes) = routes {
                 rerouted.look(routes, link, engine, sender);
             }
@@ -353,10 +401,11 @@ pub(super) fn drive(
             }
         };
     }
-    engine.dropped(link.dropped());
+    kernel.look(link, engine, sender.outcome);
     rerouted.tell(sender);
     if !checkpoint.is_zero() || input.stop.wish() != StopWish::None {
         sender.keep(engine, kept, engine_time());
     }
     engine.base = engine_time();
+    engine.carry_out(&sender.outcome.pace, base);
 }

@@ -21,12 +21,11 @@ use super::ledger::Ledger;
 use super::link::{BATCH, Batch};
 use super::observation::Reason;
 use super::outcome::Counters;
-use super::payload;
 use super::pick::Picked;
 use super::quick::ByAddress;
 use super::rates::Rates;
 use super::recall::Tally;
-use super::template::{Fields, Route, Template};
+use super::template::Template;
 use super::waiting::Waiting;
 use super::window::{Answer, Window};
 use super::wire::Hardware;
@@ -114,7 +113,7 @@ pub(super) struct Engine {
     pub(super) hosts: Vec<Host>,
     pub(super) by_address: ByAddress<u32>,
     pub(super) sources: Vec<(IpAddr, Hardware)>,
-    templates: Vec<(Template, Template)>,
+    pub(super) templates: Vec<(Template, Template)>,
     pings: Vec<Ask>,
     pub(super) asks: Vec<Ask>,
     pub(super) dead_hosts: DeadHosts,
@@ -541,38 +540,6 @@ impl Engine {
         self.shots.push(Shot { host: host_number, place, control: false, last_try, canary: None });
     }
 
-    /// Adds the frame of a question to the batch; false where it cannot be built.
-    pub(super) fn build(&self, host_number: u32, ask: Ask, source_port: u16, batch: &mut Batch) -> bool {
-        let Some(aim) = self.aims.get(host_number as usize) else { return false };
-        let source = usize::from(aim.source);
-        let (Some((syn, ack)), Some((from, hardware))) = (self.templates.get(source), self.sources.get(source)) else {
-            return false;
-        };
-        let destination = aim.destination;
-        let route = Route { source: *from, hardware: *hardware, destination, next_hop: aim.next_hop };
-        let tcp = |template: &Template, source_port: u16, port: u16, batch: &mut Batch| {
-            let sequence = self.cookies.tcp(destination, port, source_port);
-            let fields = Fields { destination, next_hop: aim.next_hop, source_port, port, sequence };
-            template.finish(batch.push(template.bytes()), &fields);
-        };
-        match ask {
-            Ask::Tcp(port) => tcp(syn, source_port, port, batch),
-            Ask::Ack(port) => tcp(ack, self.cookies.ports.ack(self.round), port, batch),
-            Ask::Udp(port) => {
-                let payload = payload::udp(port);
-                let own = self.cookies.udp_port(destination, port);
-                route.udp(batch.add(route.udp_len(payload)), own, port, payload);
-            }
-            // ICMPv6 has no timestamps; an echo request asks the same.
-            Ask::Echo | Ask::Timestamp => {
-                let timestamp = ask == Ask::Timestamp && destination.is_ipv4();
-                let cookie = self.cookies.icmp(destination, timestamp, self.round);
-                route.icmp(batch.add(route.icmp_len(timestamp)), timestamp, u16::from(self.round), cookie);
-            }
-        }
-        true
-    }
-
     /// A frame of the batch did not leave: its count is taken back. `cut` says that its host is to be given up.
     pub(super) fn not_sent(&mut self, index: usize, cut: Option<Cut>) {
         let Some(shot) = self.shots.get(index).copied() else { return };
@@ -601,15 +568,6 @@ impl Engine {
             } else {
                 self.left_behind = true;
             }
-        }
-    }
-
-    /// The kernel had no room for so many frames.
-    pub(super) fn dropped(&mut self, frames: u64) {
-        if frames > 0 {
-            self.counters.dropped += frames;
-            self.tally.dropped(frames);
-            self.auto.dropped();
         }
     }
 

@@ -124,6 +124,8 @@ pub(super) struct Host {
     pub(super) sample: Option<u32>,
     /// Control probes lost, one after the other.
     pub(super) controls_lost: u8,
+    /// Its shortest round trip in microseconds; zero before the first.
+    pub(super) shortest_us: u32,
     /// Not asked before this moment: whether it still answers is being found out.
     pub(super) held: Duration,
 }
@@ -138,6 +140,14 @@ const COUNTLESS: u32 = 1_024;
 pub(super) const KEPT: u32 = 1_024;
 
 impl Host {
+    /// Takes in a round trip; returns the shortest before it.
+    pub(super) fn trip(&mut self, rtt: Duration) -> Option<Duration> {
+        let before = (self.shortest_us > 0).then(|| Duration::from_micros(u64::from(self.shortest_us)));
+        let shortest = before.map_or(rtt, |before| before.min(rtt));
+        self.shortest_us = u32::try_from(shortest.as_micros()).unwrap_or(u32::MAX).max(1);
+        before
+    }
+
     /// Looks like a host that answers on every port, judged by so many ports: of few, not one may be closed or filtered;
     /// of very many, one in twenty.
     fn all_open(&self, of: u32) -> bool {

@@ -25,6 +25,7 @@ mod pace;
 mod payload;
 mod pick;
 pub mod preflight;
+mod question;
 mod quick;
 mod rates;
 mod raw;

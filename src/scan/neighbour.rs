@@ -1,6 +1,6 @@
 //! Hardware addresses of next hops: gateways, and targets on the link itself, asked for a batch at a time.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -22,27 +22,48 @@ const LONGEST_SLEEP: Duration = Duration::from_millis(50);
 /// Who is asked for: our address towards it, and the target it is, where it is no gateway.
 pub(super) type Wanted = BTreeMap<IpAddr, (IpAddr, Option<u32>)>;
 
-/// Asks for the hardware address of each, three times at most; those without an answer are missing. Whatever else comes
-/// in meanwhile goes to `others`.
+/// Takes one packet to an address, with a lower rate of its own, out of the rates, or says when that will be possible and
+/// whether all addresses have to wait until then.
+pub(super) type Turn<'t> = dyn FnMut(IpAddr, Option<u32>, Duration) -> Result<(), (Duration, bool)> + 't;
+
+/// Takes in a frame that is no neighbour's answer.
+type Others<'t> = dyn FnMut(&mut Sender<'_, '_>, &[u8]) + 't;
+
+/// Asks for the hardware address of each, three times at most and as the rates allow; those without an answer are
+/// missing. Whatever else comes in meanwhile goes to `others`.
 pub(super) fn neighbours(
     mut wanted: Wanted,
     own: Hardware,
     link: &mut dyn Link,
     sender: &mut Sender<'_, '_>,
-    others: &mut dyn FnMut(&mut Sender<'_, '_>, &[u8]),
+    (turn, others): (&mut Turn<'_>, &mut Others<'_>),
 ) -> HashMap<IpAddr, Hardware> {
     let mut found = HashMap::new();
     let clock = sender.input.clock;
     for _ in 0..NEIGHBOUR_TRIES {
-        let asked: Vec<_> = wanted.iter().map(|(a, (s, w))| (*a, *s, *w)).collect();
-        for part in asked.chunks(BATCH) {
-            let mut batch = Batch::default();
-            let mut entries = Vec::new();
-            for (addr, source, warrant) in part {
-                let Some(frame) = ask_neighbour(*source, own, *addr) else { continue };
-                batch.push(&frame);
-                let entry = |w| Entry { warrant: w, destination: *addr, port: 0, probe: ProbeKind::Neighbour };
-                entries.push(warrant.map(entry));
+        let mut queue: VecDeque<_> = wanted.iter().map(|(a, (s, w))| (*a, *s, *w)).collect();
+        while !queue.is_empty() {
+            let (mut batch, mut entries) = (Batch::default(), Vec::new());
+            let (mut put_off, mut earliest) = (0, Duration::MAX);
+            while batch.len() < BATCH
+                && put_off < queue.len()
+                && let Some((addr, source, warrant)) = queue.pop_front()
+            {
+                let Some(frame) = ask_neighbour(source, own, addr) else { continue };
+                let rate = warrant.and_then(|w| sender.input.plan.rates.get(&w).copied());
+                match turn(addr, rate, clock.elapsed()) {
+                    Ok(()) => {
+                        batch.push(&frame);
+                        let entry = |w| Entry { warrant: w, destination: addr, port: 0, probe: ProbeKind::Neighbour };
+                        entries.push(warrant.map(entry));
+                        (put_off, earliest) = (0, Duration::MAX);
+                    }
+                    Err((at, for_all)) => {
+                        queue.push_back((addr, source, warrant));
+                        earliest = earliest.min(at);
+                        put_off = if for_all { queue.len() } else { put_off + 1 };
+                    }
+                }
             }
             let mut take = |sender: &mut Sender<'_, '_>, frame: &[u8]| {
                 if !noted(frame, own, &mut wanted, &mut found) {
@@ -52,8 +73,11 @@ pub(super) fn neighbours(
             if !sender.upkeep(link, &mut batch, entries, &mut take) || sender.input.stop.wish() != StopWish::None {
                 return found;
             }
-            if asked.len() > BATCH {
-                collect(link, PAUSE, own, &mut wanted, &mut found, &mut |frame| others(sender, frame));
+            if !queue.is_empty() {
+                let blocked = put_off >= queue.len();
+                let until = if blocked { earliest.saturating_sub(clock.elapsed()) } else { Duration::ZERO };
+                let pause = until.clamp(PAUSE, LONGEST_SLEEP);
+                collect(link, pause, own, &mut wanted, &mut found, &mut |frame| others(sender, frame));
             }
         }
         let until = clock.elapsed() + WAIT;
@@ -192,7 +216,7 @@ mod tests {
         let mut link = Scripted { clock: &clock, sends: sends.to_vec(), waits, sent: Vec::new(), then: &then };
         let wanted = hosts.iter().zip(0..).map(|(h, target)| (*h, (host(9), Some(target)))).collect();
         let mut others = 0;
-        let found = neighbours(wanted, OWN, &mut link, &mut sender, &mut |_, _| others += 1);
+        let found = neighbours(wanted, OWN, &mut link, &mut sender, (&mut |_, _, _| Ok(()), &mut |_, _| others += 1));
         let mut found: Vec<u8> = found.into_values().map(|hardware| hardware[5]).collect();
         found.sort();
         assert_eq!(outcome.ledger.total(), link.sent.len() as u64);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::admission::SharedPace;
 use super::observation::{HostState, PortState};
 use super::recall::Recall;
 use super::{HostObservation, Ledger, Mode, NotScanned, ScanInput, reason};
@@ -73,6 +74,8 @@ pub struct ScanOutcome {
     pub started: Timestamp,
     /// End.
     pub finished: Timestamp,
+    /// The plan's rates, as what has been sent leaves them: whoever sends next goes on from there.
+    pub pace: SharedPace,
     /// Addresses packets came from.
     pub sources: Vec<IpAddr>,
     /// Frames and replies.
@@ -109,6 +112,7 @@ impl ScanOutcome {
             ledger: Ledger::default(),
             started: input.clock.now(),
             finished: input.clock.now(),
+            pace: SharedPace::of(input.plan),
             sources: Vec::new(),
             counters: Counters::default(),
             coverage: Coverage { planned: probes * left, done: 0 },

@@ -1,76 +1,50 @@
-//! Pacing: a token bucket for the run, one for each address and one for each network. Over any one-second window no
-//! more packets leave than the rate says.
+//! Pacing by address, over all stages of a run: a token bucket for the run, one for each address and one for each
+//! network. Over any one-second window no more packets leave than the rate says.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// A bucket as the time at which its next packet is due (GCRA).
-#[derive(Debug, Clone, Copy)]
-struct Bucket {
-    interval: Duration,
-    /// Time by which packets may run ahead of their interval.
-    ahead: Duration,
-    due: Duration,
-}
+use super::rates::{NetworkKey, Spacing, network, ns};
 
-impl Bucket {
-    /// A rate split into a burst of a hundredth and the rest as a steady stream, so that burst and stream together stay
-    /// within the rate over any second.
-    fn new(per_second: u32, now: Duration) -> Self {
-        let burst = (per_second / 100).max(1);
-        let steady = (per_second - burst + 1).max(1);
-        let interval = Duration::from_nanos(1_000_000_000u64.div_ceil(u64::from(steady)));
-        Self { interval, ahead: interval * (burst - 1), due: now }
-    }
-
-    fn ready_at(&self) -> Duration {
-        self.due.saturating_sub(self.ahead)
-    }
-
-    fn take(&mut self, now: Duration) {
-        self.due = self.due.max(now) + self.interval;
-    }
-}
-
-/// Buckets that come into being when first asked for.
-#[derive(Debug)]
-struct Buckets<K> {
-    rate: Option<u32>,
-    all: HashMap<K, Bucket>,
+/// Buckets that come into being when first taken from, each as the time at which its next packet is due.
+#[derive(Debug, Clone)]
+pub(super) struct Buckets<K> {
+    spacing: Option<Spacing>,
+    pub(super) due: HashMap<K, u64>,
 }
 
 impl<K: Hash + Eq + Copy> Buckets<K> {
     fn new(rate: Option<u32>) -> Self {
-        Self { rate, all: HashMap::new() }
+        Self { spacing: rate.map(Spacing::new), due: HashMap::new() }
     }
 
-    fn ready_at(&self, key: K) -> Duration {
-        self.all.get(&key).map_or(Duration::ZERO, Bucket::ready_at)
+    /// The spacing where a packet may have a lower rate of its own.
+    fn slower(&self, own: Option<u32>) -> Option<Spacing> {
+        let own = own.map(Spacing::new);
+        self.spacing.into_iter().chain(own).max_by_key(|s| s.interval_ns)
     }
 
-    fn take(&mut self, key: K, rate: Option<u32>, now: Duration) {
-        if let Some(rate) = rate.or(self.rate) {
-            self.all.entry(key).or_insert_with(|| Bucket::new(rate, now)).take(now);
+    fn ready_at(&self, key: K, own: Option<u32>) -> Duration {
+        let due = self.slower(own).zip(self.due.get(&key)).map_or(0, |(s, due)| s.ready_at(*due));
+        Duration::from_nanos(due)
+    }
+
+    fn take(&mut self, key: K, own: Option<u32>, now: Duration) {
+        if let Some(spacing) = self.slower(own) {
+            let due = self.due.entry(key).or_default();
+            *due = spacing.after(*due, ns(now));
         }
     }
 }
 
 /// The hierarchy: run, network, address.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Pace {
-    run: Buckets<()>,
-    networks: Buckets<(bool, u128)>,
-    hosts: Buckets<IpAddr>,
-}
-
-/// The /24 or /64 of an address.
-fn network(addr: IpAddr) -> (bool, u128) {
-    match addr {
-        IpAddr::V4(a) => (false, u128::from(u32::from(a) >> 8)),
-        IpAddr::V6(a) => (true, u128::from(a) >> 64),
-    }
+    pub(super) run: Buckets<()>,
+    pub(super) networks: Buckets<NetworkKey>,
+    pub(super) hosts: Buckets<IpAddr>,
 }
 
 impl Pace {
@@ -80,22 +54,18 @@ impl Pace {
 
     /// When the run as a whole may send again.
     pub(super) fn run_ready_at(&self) -> Duration {
-        self.run.ready_at(())
+        self.run.ready_at((), None)
     }
 
-    /// When this address may be sent to, the run's own rate aside.
-    pub(super) fn host_ready_at(&self, addr: IpAddr) -> Duration {
-        self.hosts.ready_at(addr).max(self.networks.ready_at(network(addr)))
+    /// When this address, with a lower rate of its `own`, may be sent to, the run's own rate aside.
+    pub(super) fn host_ready_at(&self, addr: IpAddr, own: Option<u32>) -> Duration {
+        self.hosts.ready_at(addr, own).max(self.networks.ready_at(network(addr), None))
     }
 
     /// Takes a packet out of every bucket. `own` is a lower rate for this address.
     pub(super) fn take(&mut self, addr: IpAddr, own: Option<u32>, now: Duration) {
         self.run.take((), None, now);
         self.networks.take(network(addr), None, now);
-        let own = match (own, self.hosts.rate) {
-            (Some(own), Some(rate)) => Some(own.min(rate)),
-            (own, _) => own,
-        };
         self.hosts.take(addr, own, now);
     }
 }
@@ -115,7 +85,7 @@ mod tests {
             let mut sent: Vec<(Duration, IpAddr)> = Vec::new();
             for i in 0..2_000usize {
                 let addr = addrs[i % 3];
-                now = now.max(pace.run_ready_at()).max(pace.host_ready_at(addr));
+                now = now.max(pace.run_ready_at()).max(pace.host_ready_at(addr, None));
                 pace.take(addr, None, now);
                 sent.push((now, addr));
                 if i == 700 {

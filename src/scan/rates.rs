@@ -5,36 +5,40 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::pace::Pace;
+
 /// A second and a fiftieth: frames leave a moment after they are counted, and may be late by so much.
 const SECOND_NS: u64 = 1_020_000_000;
 
 /// A rate as the spacing of packets and the time by which they may run ahead of it (GCRA).
 #[derive(Debug, Clone, Copy)]
-struct Spacing {
-    interval_ns: u64,
+pub(super) struct Spacing {
+    pub(super) interval_ns: u64,
     ahead_ns: u64,
 }
 
 impl Spacing {
     /// A rate split into a burst of a hundredth and the rest as a steady stream, so that burst and stream together stay
     /// within the rate over any second.
-    fn new(per_second: u32) -> Self {
+    pub(super) fn new(per_second: u32) -> Self {
         let burst = (per_second / 100).max(1);
         let steady = (per_second - burst + 1).max(1);
         let interval_ns = SECOND_NS.div_ceil(u64::from(steady));
         Self { interval_ns, ahead_ns: interval_ns * u64::from(burst - 1) }
     }
 
-    fn ready_at(self, due: u64) -> u64 {
+    /// When a packet may leave, by the time it is due.
+    pub(super) fn ready_at(self, due: u64) -> u64 {
         due.saturating_sub(self.ahead_ns)
     }
 
-    fn after(self, due: u64, now: u64) -> u64 {
+    /// When the next one is due.
+    pub(super) fn after(self, due: u64, now: u64) -> u64 {
         due.max(now) + self.interval_ns
     }
 }
 
-fn ns(time: Duration) -> u64 {
+pub(super) fn ns(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
@@ -43,6 +47,7 @@ fn ns(time: Duration) -> u64 {
 pub(super) struct Rates {
     run: Option<(Spacing, u64)>,
     network: Option<Spacing>,
+    networks: HashMap<NetworkKey, u32>,
     network_of: Vec<u32>,
     network_due: Vec<u64>,
     host: Option<Spacing>,
@@ -51,8 +56,11 @@ pub(super) struct Rates {
     host_due: Vec<u64>,
 }
 
+/// True for IPv6, and the first bits.
+pub(super) type NetworkKey = (bool, u128);
+
 /// The /24 or /64 of an address.
-fn network(addr: IpAddr) -> (bool, u128) {
+pub(super) fn network(addr: IpAddr) -> NetworkKey {
     match addr {
         IpAddr::V4(a) => (false, u128::from(u32::from(a) >> 8)),
         IpAddr::V6(a) => (true, u128::from(a) >> 64),
@@ -73,17 +81,16 @@ impl Rates {
             host: per_host.map(Spacing::new),
             ..Self::default()
         };
-        let mut networks: HashMap<(bool, u128), u32> = HashMap::new();
         for addr in hosts {
             if rates.network.is_some() {
-                let next = networks.len() as u32;
-                rates.network_of.push(*networks.entry(network(addr)).or_insert(next));
+                let next = rates.networks.len() as u32;
+                rates.network_of.push(*rates.networks.entry(network(addr)).or_insert(next));
             }
             if rates.host.is_some() {
                 rates.host_due.push(0);
             }
         }
-        rates.network_due = vec![0; networks.len()];
+        rates.network_due = vec![0; rates.networks.len()];
         rates
     }
 
@@ -150,20 +157,79 @@ impl Rates {
 
     /// Takes a packet out of every bucket.
     pub(super) fn take(&mut self, host: u32, now: Duration) {
+        self.take_shared(self.network_number(host), now);
         let now = ns(now);
-        if let Some((spacing, due)) = &mut self.run {
-            *due = spacing.after(*due, now);
-        }
-        if let Some(spacing) = self.network
-            && let Some(due) = self.network_of.get(host as usize).and_then(|n| self.network_due.get_mut(*n as usize))
-        {
-            *due = spacing.after(*due, now);
-        }
         if let Some(spacing) = self.spacing(host)
             && let Some(due) = self.host_due.get_mut(host as usize)
         {
             *due = spacing.after(*due, now);
         }
+    }
+}
+
+impl Rates {
+    fn take_shared(&mut self, network: Option<u32>, now: Duration) {
+        let now = ns(now);
+        if let Some((spacing, due)) = &mut self.run {
+            *due = spacing.after(*due, now);
+        }
+        if let Some(spacing) = self.network
+            && let Some(due) = network.and_then(|n| self.network_due.get_mut(n as usize))
+        {
+            *due = spacing.after(*due, now);
+        }
+    }
+
+    /// Takes a packet to an address that may be none of the hosts out of every bucket, or says when that will be
+    /// possible, and whether all addresses have to wait until then.
+    pub(super) fn turn(&mut self, addr: IpAddr, host: Option<u32>, now: Duration) -> Result<(), (Duration, bool)> {
+        let number = self.networks.get(&network(addr)).copied();
+        let run = self.run_ready_at(1);
+        let net = number.map_or(Duration::ZERO, |n| self.network_ready_at(n));
+        let ready = host.map_or(net, |h| self.host_ready_at(h).0).max(run);
+        if ready > now {
+            return Err((ready, run > now));
+        }
+        match host {
+            Some(host) => self.take(host, now),
+            None => self.take_shared(number, now),
+        }
+        Ok(())
+    }
+
+    /// Goes on where others who sent before have stopped. `ahead` is what our time is ahead of theirs.
+    pub(super) fn carry_in(&mut self, pace: &Pace, hosts: impl Iterator<Item = IpAddr>, ahead: Duration) {
+        let ahead = ns(ahead);
+        if let (Some((_, due)), Some(theirs)) = (&mut self.run, pace.run.due.get(&())) {
+            *due = (*due).max(theirs + ahead);
+        }
+        for (key, theirs) in &pace.networks.due {
+            if let Some(due) = self.networks.get(key).and_then(|n| self.network_due.get_mut(*n as usize)) {
+                *due = (*due).max(theirs + ahead);
+            }
+        }
+        if !pace.hosts.due.is_empty() {
+            for (due, addr) in self.host_due.iter_mut().zip(hosts) {
+                *due = (*due).max(pace.hosts.due.get(&addr).map_or(0, |theirs| theirs + ahead));
+            }
+        }
+    }
+
+    /// Leaves to those who send next what is not yet made up for.
+    pub(super) fn carry_out(
+        &self,
+        pace: &mut Pace,
+        hosts: impl Iterator<Item = IpAddr>,
+        now: Duration,
+        ahead: Duration,
+    ) {
+        let (now, ahead) = (ns(now), ns(ahead));
+        pace.run.due.extend(self.run.map(|(_, due)| ((), due.saturating_sub(ahead))));
+        let due = |n: &u32| self.network_due.get(*n as usize).filter(|due| **due > now);
+        let networks = self.networks.iter().filter_map(|(key, n)| Some((*key, due(n)?.saturating_sub(ahead))));
+        pace.networks.due.extend(networks);
+        let hosts = self.host_due.iter().zip(hosts).filter(|(due, _)| **due > now);
+        pace.hosts.due.extend(hosts.map(|(due, addr)| (addr, due.saturating_sub(ahead))));
     }
 }
 

@@ -257,7 +257,9 @@ impl Work<'_, '_> {
             let warrant = route.gateway.is_none().then_some(*i);
             wanted.insert(route.next_hop(target.addr()), (route.source, warrant));
         }
-        let hardware = neighbours(wanted, self.own, link, sender, &mut |_, _| {});
+        let pace = sender.outcome.pace.clone();
+        let mut turn = |addr, own, now| pace.take(addr, own, now);
+        let hardware = neighbours(wanted, self.own, link, sender, (&mut turn, &mut |_, _| {}));
         // Whoever was not asked because somebody wanted to stop is only not scanned yet.
         let stopped = self.input.stop.wish() != StopWish::None;
         let mut reached = Reached::default();
@@ -349,7 +351,7 @@ impl Work<'_, '_> {
         }
         if engine.counters.dropped > 0 {
             let text = format!(
-                "the kernel had no room for {} answers; what they were about was asked again",
+                "the kernel had no room for {} frames; answers among them were asked for again",
                 engine.counters.dropped
             );
             outcome.notes.push(text);

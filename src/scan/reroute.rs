@@ -2,6 +2,7 @@
 //! new between two batches: another gateway is asked for its hardware address, and whoever is reached over another
 //! interface or from another address of ours now is given up, for frames to it would be built wrong.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::{Condvar, Mutex, MutexGuard};
@@ -171,7 +172,10 @@ impl Rerouted {
         if moved.is_empty() {
             return;
         }
-        let hardware = neighbours(wanted, watch.own, link, sender, &mut |sender, frame| sender.late(engine, frame));
+        let (shared, ahead) = (RefCell::new(&mut *engine), sender.ahead);
+        let mut turn = |addr, _, now| shared.borrow_mut().neighbour_turn(addr, now, ahead);
+        let mut others = |sender: &mut Sender<'_, '_>, frame: &[u8]| sender.late(&mut shared.borrow_mut(), frame);
+        let hardware = neighbours(wanted, watch.own, link, sender, (&mut turn, &mut others));
         for (host, next_hop) in moved {
             match hardware.get(&next_hop) {
                 Some(found) => {
@@ -214,6 +218,13 @@ impl Engine {
         if let Some(host) = self.hosts.get_mut(host as usize) {
             host.cut.get_or_insert(why);
         }
+    }
+
+    /// Takes a request for a neighbour's address from the rates, or says when it may leave and whether all have to wait
+    /// until then, by a clock that the engine's time is `ahead` of.
+    fn neighbour_turn(&mut self, addr: IpAddr, now: Duration, ahead: Duration) -> Result<(), (Duration, bool)> {
+        let turn = self.rates.turn(addr, self.by_address.get(addr).copied(), now + ahead);
+        turn.map_err(|(at, all)| (at.saturating_sub(ahead), all))
     }
 
     /// Frames to a host go by another next hop from now on.

@@ -2,6 +2,7 @@
 
 mod life;
 mod memory;
+mod rates;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use proptest::prelude::*;
 
+use self::rates::{frames, too_fast};
 use super::answer::Ports;
 use super::ledger::Entry;
 use super::link::Link;
@@ -22,7 +24,7 @@ use super::raw::{Ways, scan_over};
 use super::wire::Hardware;
 use super::{Checkpoint, Keep, LiveExclusions, ScanInput, ScanOutcome};
 use crate::base::addr_set::{AddrRange, AddrSet};
-use crate::base::clock::ManualClock;
+use crate::base::clock::{Clock, ManualClock};
 use crate::base::limits::Limits;
 use crate::base::progress::{Progress, Stop};
 use crate::base::quantity::Rate;
@@ -127,6 +129,12 @@ impl World {
         self
     }
 
+    /// Its targets are neighbours on their links.
+    fn on_link(mut self) -> Self {
+        self.routes.values_mut().for_each(|route| route.gateway = None);
+        self
+    }
+
     fn scan(
         &self,
         keep: Option<&dyn Keep>,
@@ -170,7 +178,7 @@ impl World {
         let ways = Ways { routes: &self.routes, ports: Ports(61_000), watch: false };
         scan_over(&input, &ways, &mut open, &mut outcome, None);
         outcome.finish(&input);
-        let took = crate::base::clock::Clock::elapsed(clock.as_ref()) - Duration::from_secs(1);
+        let took = clock.elapsed() - Duration::from_secs(1);
         let sent = std::mem::take(&mut *sent.lock().unwrap());
         (outcome, sent, took)
     }
@@ -310,23 +318,7 @@ proptest! {
         } else {
             prop_assert!(found(&outcome).is_subset(&world.truth()));
         }
-        let probes: Vec<(Duration, IpAddr)> = sent
-            .iter()
-            .filter(|(_, f)| f[12..14] == [8, 0])
-            .map(|(t, f)| (*t, IpAddr::from(<[u8; 4]>::try_from(&f[30..34]).unwrap())))
-            .collect();
-        if let Some(rate) = rate {
-            let most = busiest_second(probes.iter().map(|p| p.0));
-            prop_assert!(most <= rate as usize, "{most} of {rate}");
-        }
-        if let Some(rate) = per_network {
-            prop_assert!(busiest_second(probes.iter().map(|p| p.0)) <= rate as usize);
-        }
-        if let Some(rate) = per_host {
-            for addr in machines.keys() {
-                prop_assert!(busiest_second(probes.iter().filter(|p| p.1 == *addr).map(|p| p.0)) <= rate as usize);
-            }
-        }
+        prop_assert_eq!(too_fast(&world.plan.profile, &frames(&sent)), None);
     }
 }
 
@@ -632,7 +624,6 @@ fn a_clock_that_is_set_is_told_and_gives_no_time() {
 
 /// Sets the clock once, in the midst of a scan.
 fn step_once(clock: &Arc<ManualClock>, by: i64) -> impl Fn(u64) + Send + Sync + use<> {
-    use crate::base::clock::Clock;
     let (clock, left) = (Arc::clone(clock), Mutex::new(Some(by)));
     move |done| {
         if done > 200

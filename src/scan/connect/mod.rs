@@ -30,7 +30,6 @@ use super::pace::Pace;
 use super::payload;
 use super::{ScanError, ScanInput};
 use crate::base::progress::StopWish;
-use crate::base::quantity::Rate;
 use crate::lang::job::{DeadHosts, Ping, Protocol};
 
 /// Descriptors kept back for everything else.
@@ -111,15 +110,14 @@ struct Scanner<'a, 'b> {
 
 impl<'a, 'b> Scanner<'a, 'b> {
     fn new(input: &'a ScanInput<'b>, outcome: &'a mut ScanOutcome, sockets: Sockets) -> Self {
-        let profile = &input.plan.profile;
-        let rate = |r: &Option<Rate>| r.map(|r| r.per_second);
+        let pace = outcome.pace.lock().clone();
         let room = raise_descriptors().map_or(256, |n| n.saturating_sub(SPARE_DESCRIPTORS));
         let width = input.limits.sockets_in_flight.min(room).max(1);
         Self {
             excluded: 0,
             gate: Gate::new(input.plan.targets.iter(), input.plan.exclusions.clone(), Vec::new())
                 .with_leases(input.leases.clone()),
-            pace: Pace::new(rate(&profile.rate), rate(&profile.per_network), rate(&profile.per_host)),
+            pace,
             hosts: vec![Host::default(); input.plan.targets.len()],
             sockets,
             flights: Vec::new(),
@@ -154,6 +152,7 @@ impl<'a, 'b> Scanner<'a, 'b> {
         let ports: Vec<(Protocol, u16)> = tcp.chain(probes.udp.iter().map(|p| (Protocol::Udp, p))).collect();
         self.round(&chosen, &ports, false);
         self.notes();
+        self.outcome.pace.lock().clone_from(&self.pace);
         hosts::collect(self.hosts, self.input, self.outcome, pings.is_empty());
     }
 
@@ -205,12 +204,13 @@ impl<'a, 'b> Scanner<'a, 'b> {
             if run > now {
                 return Asked::Until(run);
             }
-            let (hosts, pace, targets, discovery) = (&self.hosts, &self.pace, &self.input.plan.targets, self.discovery);
+            let (hosts, pace, discovery) = (&self.hosts, &self.pace, self.discovery);
+            let (targets, own) = (&self.input.plan.targets, &self.input.plan.rates);
             let next = questions.next(now, |target| {
                 let moot =
                     hosts.get(target as usize).is_none_or(|h| h.cut.is_some() || (discovery && h.alive.is_some()));
                 match targets.get(target as usize) {
-                    Some(t) if !moot => pace.host_ready_at(t.addr()),
+                    Some(t) if !moot => pace.host_ready_at(t.addr(), own.get(&target).copied()),
                     // What need not be asked any more is ready, and dropped on admission.
                     _ => Duration::ZERO,
                 }

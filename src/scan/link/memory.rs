@@ -31,6 +31,8 @@ pub(in crate::scan) struct Machine {
     pub(in crate::scan) absent: bool,
     /// It answers datagrams to its open ports.
     pub(in crate::scan) udp: bool,
+    /// It lies so much further away than the path's delay says, there and back.
+    pub(in crate::scan) distance: Duration,
 }
 
 /// What the path does to each frame, each way.
@@ -54,6 +56,12 @@ pub(in crate::scan) struct Faults {
     pub(in crate::scan) full_every: Option<u64>,
     /// From this moment on the interface is down; what is on its way still comes.
     pub(in crate::scan) down: Option<Duration>,
+    /// Every so many sends this process does not run for so long.
+    pub(in crate::scan) stall: Option<(u64, Duration)>,
+    /// Frames a second that somebody forges into our ports, once there is an answer to imitate.
+    pub(in crate::scan) flood: f64,
+    /// Frames that can wait to be read; the system drops more.
+    pub(in crate::scan) ring: Option<usize>,
 }
 
 /// Frames, each with the moment it left.
@@ -70,6 +78,10 @@ pub(in crate::scan) struct MemoryLink {
     dice: u64,
     count: u64,
     calls: u64,
+    /// What a flood consists of, and the last read.
+    junk: Option<Vec<u8>>,
+    read_at: Duration,
+    dropped: u64,
     /// All frames that left, with the moment.
     pub(in crate::scan) sent: Arc<Mutex<Frames>>,
     /// Whether they are kept; a scan to measure memory with keeps none.
@@ -94,6 +106,9 @@ impl MemoryLink {
             count: 0,
             calls: 0,
             sent: Arc::default(),
+            junk: None,
+            read_at: Duration::ZERO,
+            dropped: 0,
             keep: true,
         }
     }
@@ -148,6 +163,7 @@ impl MemoryLink {
         }
         let Some((destination, answer)) = self.answer(frame) else { return };
         let Some(machine) = self.machines.get(&destination) else { return };
+        at += machine.distance;
         let (storm, per_second) = (machine.storm, machine.per_second);
         if machine.dies.is_some_and(|dies| at >= dies) {
             return;
@@ -162,6 +178,13 @@ impl MemoryLink {
             if *n > most {
                 return;
             }
+        }
+        if self.faults.flood > 0.0 && self.junk.is_none() {
+            // Whoever floods does not know the cookie.
+            let mut forged = answer.clone();
+            let last = forged.len() - 12;
+            forged[last] ^= 0x5a;
+            self.junk = Some(forged);
         }
         for _ in 0..=storm {
             self.deliver(answer.clone(), at);
@@ -289,25 +312,45 @@ impl Link for MemoryLink {
         }
         // A million frames a second.
         self.clock.advance(Duration::from_micros((batch.len() - from) as u64));
+        if let Some((every, stall)) = self.faults.stall
+            && self.calls.is_multiple_of(every)
+        {
+            self.clock.advance(stall);
+        }
         Ok(batch.len() - from)
     }
 
     fn receive(&mut self, wait: Duration, take: &mut dyn FnMut(&[u8])) -> io::Result<()> {
         let now = self.clock.elapsed();
+        let flooded = self.junk.is_some();
+        let wait = if flooded { wait.min(Duration::from_millis(1)) } else { wait };
         let first = self.arriving.peek().map(|Reverse((at, ..))| *at);
         let until = first.unwrap_or(Duration::MAX).clamp(now, now + wait);
         self.clock.advance(until - now);
+        let mut came = Vec::new();
         while let Some(Reverse((at, _, frame))) = self.arriving.pop() {
             if at > until {
                 self.arriving.push(Reverse((at, 0, frame)));
                 break;
             }
-            take(&frame);
+            came.push(frame);
+        }
+        let since = until.saturating_sub(std::mem::replace(&mut self.read_at, until));
+        if let Some(junk) = self.junk.clone() {
+            came.resize((came.len() as f64 + self.faults.flood * since.as_secs_f64()) as usize, junk);
+        }
+        let room = self.faults.ring.map_or(1.0, |ring| ring as f64 / came.len() as f64);
+        for frame in came {
+            if room >= 1.0 || self.happens(room) {
+                take(&frame);
+            } else {
+                self.dropped += 1;
+            }
         }
         Ok(())
     }
 
     fn dropped(&mut self) -> u64 {
-        0
+        std::mem::take(&mut self.dropped)
     }
 }
