@@ -23,6 +23,8 @@ pub(super) struct Host {
     pub(super) cut: Option<&'static str>,
     pub(super) first: Option<Duration>,
     pub(super) last: Duration,
+    /// No route has led to it since this moment, and it is not asked before that one.
+    pub(super) away: Option<(Duration, Duration)>,
     open: BTreeMap<(Protocol, u16), PortObservation>,
     counts: [u32; STATES.len()],
 }
