@@ -110,24 +110,51 @@ const MANY: u32 = 32;
 /// Of them, ports from 1024 up: a server with many services is no tarpit.
 const HIGH: u32 = 16;
 
+/// True where a host looks like one that answers on every port: many open, `high` of them from 1024 up, not one closed.
+pub(super) fn suspicious(tcp: Counts, high: u32) -> bool {
+    tcp.open >= MANY && high >= HIGH && tcp.closed == 0 && tcp.filtered == 0
+}
+
+/// Decides on such a suspicion, held since a number of ports had been asked at a moment, once everything asked by then
+/// has had its time to answer: nineteen of twenty must have. None while that is not known.
+pub(super) fn answers_on_every(
+    tcp: Counts,
+    suspect: (u32, Duration),
+    now: Duration,
+    patience: Duration,
+) -> Option<bool> {
+    if tcp.closed > 0 || tcp.filtered > 0 {
+        return Some(false);
+    }
+    (now.saturating_sub(suspect.1) >= patience).then(|| u64::from(tcp.open) * 20 >= u64::from(suspect.0) * 19)
+}
+
+/// The words about a host that answers on every port.
+pub(super) fn every_note(addr: IpAddr, open: u32) -> String {
+    format!(
+        "{addr} answers on every port ({open} of {open} answers): a proxy, a filter or a tarpit stands there; its open ports are no services until one talks"
+    )
+}
+
+/// The words about the probes that such hosts have saved.
+pub(super) fn saved_note(saved: u64) -> String {
+    format!("{saved} probes saved on hosts that answer on every port")
+}
+
 impl Host {
-    /// Notes the moment from which on a host looks like one that answers on every port: many open, many of them high,
-    /// not one closed.
+    /// Notes the moment from which on a host looks like one that answers on every port.
     pub(super) fn suspect_now(&mut self, now: Duration) {
-        let all_open = self.tcp.closed == 0 && self.tcp.filtered == 0;
-        if self.suspect.is_none() && self.tcp.open >= MANY && self.high >= HIGH && all_open {
+        if self.suspect.is_none() && suspicious(self.tcp, self.high) {
             self.suspect = Some((self.tcp.asked, now));
         }
     }
 
-    /// Decides on the suspicion once everything asked by then has had its time to answer: nineteen of twenty must have.
+    /// Decides on the suspicion.
     pub(super) fn judge(&mut self, now: Duration, patience: Duration) {
-        let Some((asked, at)) = self.suspect.filter(|_| !self.every) else { return };
-        if self.tcp.closed > 0 || self.tcp.filtered > 0 {
-            self.suspect = None;
-        } else if now.saturating_sub(at) >= patience {
-            self.every = u64::from(self.tcp.open) * 20 >= u64::from(asked) * 19;
-            self.suspect = self.every.then_some((asked, at));
+        let Some(suspect) = self.suspect.filter(|_| !self.every) else { return };
+        if let Some(every) = answers_on_every(self.tcp, suspect, now, patience) {
+            self.every = every;
+            self.suspect = every.then_some(suspect);
         }
     }
 }

@@ -266,6 +266,14 @@ impl<'a, 'b> Scanner<'a, 'b> {
             host.cut = Some("its time limit was reached");
             return None;
         }
+        if !self.discovery && question.protocol == Protocol::Tcp {
+            host.judge(now, wait(host.rtt, self.rtt, 0, false));
+            if let Some(saved) = &mut host.every {
+                *saved += u64::from(question.tries == 0);
+                self.outcome.coverage.done += 1;
+                return None;
+            }
+        }
         Some(addr)
     }
 
@@ -275,6 +283,8 @@ impl<'a, 'b> Scanner<'a, 'b> {
             host.first.get_or_insert(now);
             host.last = now;
             host.away = None;
+            let fresh = !self.discovery && question.tries == 0 && question.protocol == Protocol::Tcp;
+            host.tcp.asked += u32::from(fresh);
         }
         if let Some(down) = self.down.get_mut(usize::from(addr.is_ipv6())) {
             *down = None;

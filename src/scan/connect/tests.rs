@@ -25,11 +25,19 @@ fn at(second: i64) -> Timestamp {
 /// Runs a test's steps on a scanner of one open port of loopback, under a warrant that ends at second 2000; the clock
 /// begins at second 1000.
 fn with_scanner(steps: impl FnOnce(&mut Scanner<'_, '_>, &ManualClock, Question)) -> ScanOutcome {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let addr = listener.local_addr().unwrap();
     let profile = Profile { ping: Vec::new(), rate: None, per_host: None, retries: 0, ..Profile::initial_options() };
-    let probes = ProbeSet { tcp: [addr.port()].into_iter().collect(), udp: Default::default() };
-    let plan = sample::plan(&[addr.ip()], probes, profile, AddrSet::default(), at(2_000));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    with_ports(&[port], profile, steps)
+}
+
+fn with_ports(
+    ports: &[u16],
+    profile: Profile,
+    steps: impl FnOnce(&mut Scanner<'_, '_>, &ManualClock, Question),
+) -> ScanOutcome {
+    let probes = ProbeSet { tcp: ports.iter().copied().collect(), udp: Default::default() };
+    let plan = sample::plan(&[IpAddr::from([127, 0, 0, 1])], probes, profile, AddrSet::default(), at(2_000));
     let clock = ManualClock::at(at(1_000));
     let input = ScanInput {
         plan: &plan,
@@ -47,14 +55,14 @@ fn with_scanner(steps: impl FnOnce(&mut Scanner<'_, '_>, &ManualClock, Question)
     };
     let mut outcome = ScanOutcome::new(&input, Mode::Connect);
     let mut scanner = Scanner::new(&input, &mut outcome, Sockets::new().unwrap());
-    steps(&mut scanner, &clock, Question { target: 0, protocol: Protocol::Tcp, port: addr.port(), tries: 0 });
+    steps(&mut scanner, &clock, Question { target: 0, protocol: Protocol::Tcp, port: ports[0], tries: 0 });
     scanner.notes();
     outcome
 }
 
 /// Asks until the round is over or so much time has passed, in steps of 10 ms.
-fn go_on(scanner: &mut Scanner<'_, '_>, clock: &ManualClock, port: u16, most: Duration) {
-    let ports = [(Protocol::Tcp, port)];
+fn go_on(scanner: &mut Scanner<'_, '_>, clock: &ManualClock, most: Duration) {
+    let ports: Vec<(Protocol, u16)> = scanner.input.plan.probes.tcp.iter().map(|p| (Protocol::Tcp, p)).collect();
     let mut questions = Questions::new(&[0], &ports, 7);
     let end = clock.elapsed() + most;
     while clock.elapsed() < end {
@@ -68,12 +76,12 @@ fn go_on(scanner: &mut Scanner<'_, '_>, clock: &ManualClock, port: u16, most: Du
 
 #[test]
 fn a_shortage_of_sockets_is_waited_out_and_books_nothing() {
-    let outcome = with_scanner(|scanner, clock, question| {
+    let outcome = with_scanner(|scanner, clock, _| {
         scanner.sockets.lacks = vec![EMFILE; 1_000];
-        go_on(scanner, clock, question.port, Duration::from_secs(8));
+        go_on(scanner, clock, Duration::from_secs(8));
         assert_eq!((scanner.outcome.counters.sent, scanner.outcome.ledger.total()), (0, 0), "nothing has left");
         assert_eq!(scanner.hosts[0].cut, None);
-        go_on(scanner, clock, question.port, Duration::from_secs(30));
+        go_on(scanner, clock, Duration::from_secs(30));
         assert_eq!(scanner.hosts[0].count(PortState::Open), 1);
     });
     assert_eq!((outcome.counters.sent, outcome.ledger.total()), (1, 1));
@@ -84,9 +92,9 @@ fn a_shortage_of_sockets_is_waited_out_and_books_nothing() {
 
 #[test]
 fn a_route_that_comes_back_loses_no_result() {
-    let outcome = with_scanner(|scanner, clock, question| {
+    let outcome = with_scanner(|scanner, clock, _| {
         scanner.sockets.lacks = vec![ENETUNREACH; 100];
-        go_on(scanner, clock, question.port, Duration::from_secs(20));
+        go_on(scanner, clock, Duration::from_secs(20));
         assert_eq!((scanner.hosts[0].cut, scanner.hosts[0].count(PortState::Open)), (None, 1));
     });
     assert_eq!((outcome.counters.sent, outcome.ledger.total()), (1, 1));
@@ -95,11 +103,11 @@ fn a_route_that_comes_back_loses_no_result() {
 
 #[test]
 fn a_route_that_stays_away_is_given_up_after_ten_seconds() {
-    let outcome = with_scanner(|scanner, clock, question| {
+    let outcome = with_scanner(|scanner, clock, _| {
         scanner.sockets.lacks = vec![ENETUNREACH; 1_000];
-        go_on(scanner, clock, question.port, Duration::from_millis(9_900));
+        go_on(scanner, clock, Duration::from_millis(9_900));
         assert_eq!(scanner.hosts[0].cut, None);
-        go_on(scanner, clock, question.port, Duration::from_secs(1));
+        go_on(scanner, clock, Duration::from_secs(1));
         assert_eq!(scanner.hosts[0].cut, Some("no route"));
     });
     assert_eq!((outcome.counters.sent, outcome.ledger.total()), (0, 0));
@@ -117,4 +125,24 @@ fn a_clock_that_is_set_back_gives_a_warrant_no_time() {
         assert_eq!(scanner.hosts[0].cut, Some("its warrant has expired"));
     });
     assert_eq!(outcome.notes, ["the clock was set by about 1099 s while the scan ran"]);
+}
+
+#[test]
+fn a_host_that_answers_on_every_port_is_told_once_and_spared() {
+    let listeners: Vec<TcpListener> = (0..120).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let ports: Vec<u16> = listeners.iter().map(|l| l.local_addr().unwrap().port()).collect();
+    let per_host = Some(Rate { per_second: 100 });
+    let profile = Profile { ping: Vec::new(), rate: None, per_host, retries: 0, ..Profile::initial_options() };
+    let outcome = with_ports(&ports, profile, |scanner, clock, _| {
+        go_on(scanner, clock, Duration::from_secs(60));
+        let hosts = std::mem::take(&mut scanner.hosts);
+        hosts::collect(hosts, scanner.input, scanner.outcome, true);
+    });
+    let saved = 120 - outcome.counters.sent;
+    assert!((60..88).contains(&saved), "{saved}");
+    assert_eq!(outcome.every.get(&0), Some(&saved));
+    assert_eq!(outcome.coverage.done, 120);
+    let told = outcome.notes.iter().filter(|n| n.starts_with("127.0.0.1 answers on every port")).count();
+    assert_eq!(told, 1, "{:?}", outcome.notes);
+    assert!(outcome.notes.contains(&format!("{saved} probes saved on hosts that answer on every port")));
 }
