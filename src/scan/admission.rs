@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::LiveExclusions;
-use super::gate::{Gate, Refusal};
+use super::gate::{Gate, Refusal, WarrantTime};
 use super::ledger::{Entry, Ledger};
 use super::observation::ProbeKind;
 use super::pace::Pace;
@@ -65,6 +65,8 @@ pub struct Admission<'a> {
     /// Exclusions taken in so far.
     excluded: usize,
     gate: Gate,
+    /// Starts with the first question.
+    time: Option<WarrantTime>,
     pace: SharedPace,
     ledger: Ledger,
     refused: u64,
@@ -78,6 +80,7 @@ impl<'a> Admission<'a> {
             exclusions,
             excluded: 0,
             gate: Gate::new(plan.targets.iter(), plan.exclusions.clone(), Vec::new()).with_leases(leases),
+            time: None,
             pace: SharedPace::of(plan),
             ledger: Ledger::default(),
             refused: 0,
@@ -90,7 +93,14 @@ impl<'a> Admission<'a> {
     }
 
     /// Where a port of a target is, for a socket that sends nothing yet; each datagram is still asked for.
-    pub fn address(&mut self, target: u32, port: u16, now: Timestamp) -> Result<SocketAddr, &'static str> {
+    pub fn address(
+        &mut self,
+        target: u32,
+        port: u16,
+        elapsed: Duration,
+        now: Timestamp,
+    ) -> Result<SocketAddr, &'static str> {
+        let (now, _) = self.time.get_or_insert_with(|| WarrantTime::new(now, elapsed)).at(now, elapsed);
         let Some(addr) = self.plan.targets.get(target as usize).map(|t| t.addr()) else {
             self.refused += 1;
             return Err("no warrant");
@@ -115,7 +125,7 @@ impl<'a> Admission<'a> {
 
     /// Asks for one connection or one datagram to a port of a target, and counts it where it may go.
     pub fn ask(&mut self, target: u32, port: u16, elapsed: Duration, now: Timestamp) -> Admitted {
-        let at = match self.address(target, port, now) {
+        let at = match self.address(target, port, elapsed, now) {
             Ok(at) => at,
             Err(why) => return Admitted::Refused(why),
         };
@@ -129,5 +139,34 @@ impl<'a> Admission<'a> {
     /// Connections and datagrams so far, and how many were refused.
     pub fn into_ledger(self) -> (Ledger, u64) {
         (self.ledger, self.refused)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::addr_set::AddrSet;
+    use crate::base::clock::{Clock, ManualClock};
+    use crate::lang::job::Profile;
+    use crate::plan::plan::ProbeSet;
+    use crate::plan::sample;
+
+    #[test]
+    fn a_clock_that_is_set_back_gives_conversations_no_time() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let profile = Profile { rate: None, per_host: None, ..Profile::initial_options() };
+        let probes = ProbeSet { tcp: [80].into_iter().collect(), udp: Default::default() };
+        let plan = sample::plan(&[IpAddr::from([127, 0, 0, 1])], probes, profile, AddrSet::default(), at(1_060));
+        let (clock, none) = (ManualClock::at(at(1_000)), LiveExclusions::default());
+        let mut door = Admission::new(&plan, None, &none);
+        let go = Admitted::Go(SocketAddr::from(([127, 0, 0, 1], 80)));
+        assert_eq!(door.ask(0, 80, clock.elapsed(), clock.now()), go);
+        clock.advance(Duration::from_secs(59));
+        clock.set(at(500));
+        assert_eq!(door.ask(0, 80, clock.elapsed(), clock.now()), go);
+        clock.advance(Duration::from_secs(1));
+        let expired = Admitted::Refused("its warrant has expired");
+        assert_eq!(door.ask(0, 80, clock.elapsed(), clock.now()), expired);
+        assert_eq!(door.address(0, 80, clock.elapsed(), clock.now()), Err("its warrant has expired"));
     }
 }

@@ -10,7 +10,7 @@ use super::ScanInput;
 use super::admission::SharedPace;
 use super::checkpoint::Kept;
 use super::engine::{Engine, Next};
-use super::gate::{Gate, Pass, Refusal};
+use super::gate::{Gate, Pass, Refusal, WarrantTime};
 use super::hosts::Cut;
 use super::ledger::Entry;
 use super::link::{Batch, Link};
@@ -30,18 +30,14 @@ const UPKEEP: Duration = Duration::from_millis(50);
 /// Between two checkpoints.
 const CHECKPOINT: Duration = Duration::from_millis(400);
 /// How long an interface may be down before the link counts as lost.
-const DOWN: Duration = Duration::from_secs(10);
-/// The wall clock was set where it differs by more from what has passed since the start.
-const STEP: Duration = Duration::from_secs(2);
+pub(super) const DOWN: Duration = Duration::from_secs(10);
 
 /// Sends batches through the gate, and keeps what has to be told about it.
 pub(super) struct Sender<'a, 'b> {
     pub(super) input: &'a ScanInput<'b>,
     pub(super) gate: Gate,
     pub(super) outcome: &'a mut ScanOutcome,
-    /// Wall time and steady time at the start: warrants run out by the later of both.
-    start: (Timestamp, Duration),
-    stepped: bool,
+    time: WarrantTime,
     exclusions: usize,
     down: Option<Duration>,
     /// What the engine's time is ahead of the clock's.
@@ -50,22 +46,14 @@ pub(super) struct Sender<'a, 'b> {
 
 impl<'a, 'b> Sender<'a, 'b> {
     pub(super) fn new(input: &'a ScanInput<'b>, gate: Gate, outcome: &'a mut ScanOutcome) -> Self {
-        let start = (input.clock.now(), input.clock.elapsed());
-        Self { input, gate, outcome, start, stepped: false, exclusions: 0, down: None, ahead: Duration::ZERO }
+        let time = WarrantTime::new(input.clock.now(), input.clock.elapsed());
+        Self { input, gate, outcome, time, exclusions: 0, down: None, ahead: Duration::ZERO }
     }
 
-    /// The time by which warrants run out. A clock that is set back gives none of them more time.
     fn warrant_time(&mut self) -> Timestamp {
-        let wall = self.input.clock.now();
-        let passed = self.input.clock.elapsed().saturating_sub(self.start.1);
-        let steady = self.start.0.checked_add(passed).unwrap_or(wall);
-        let apart = wall.duration_since(steady).unsigned_abs();
-        if apart > STEP && !self.stepped {
-            self.stepped = true;
-            let text = format!("the clock was set by about {} s while the scan ran", apart.as_secs());
-            self.outcome.notes.push(text);
-        }
-        wall.max(steady)
+        let (time, note) = self.time.at(self.input.clock.now(), self.input.clock.elapsed());
+        self.outcome.notes.extend(note);
+        time
     }
 
     /// True where an address may be sent to now, exclusions that have just come included.

@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -33,6 +34,34 @@ pub(super) enum Pass {
     Warrant(IpAddr),
     /// A request for a gateway's hardware address.
     Upkeep,
+}
+
+/// The wall clock was set where it differs by more from what has passed since the start.
+const STEP: Duration = Duration::from_secs(2);
+
+/// The time by which warrants run out: the wall clock's, but never less than the start and what has passed since. A
+/// clock that is set back gives no warrant more time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct WarrantTime {
+    start: (Timestamp, Duration),
+    stepped: bool,
+}
+
+impl WarrantTime {
+    /// Starts with both readings of a clock.
+    pub(super) fn new(wall: Timestamp, elapsed: Duration) -> Self {
+        Self { start: (wall, elapsed), stepped: false }
+    }
+
+    /// The time at both readings of the same clock; once, the words to tell where it was set.
+    pub(super) fn at(&mut self, wall: Timestamp, elapsed: Duration) -> (Timestamp, Option<String>) {
+        let steady = self.start.0.checked_add(elapsed.saturating_sub(self.start.1)).unwrap_or(wall);
+        let apart = wall.duration_since(steady).unsigned_abs();
+        let news = apart > STEP && !self.stepped;
+        self.stepped |= news;
+        let note = news.then(|| format!("the clock was set by about {} s while the scan ran", apart.as_secs()));
+        (wall.max(steady), note)
+    }
 }
 
 /// Warranted addresses with the end of their warrants.

@@ -139,6 +139,45 @@ const COUNTLESS: u32 = 1_024;
 /// Open TCP ports kept of a host that answers on every port, the lowest: they are no services until one talks.
 pub(super) const KEPT: u32 = 1_024;
 
+/// True where a host looks like one that answers on every port, judged by so many ports: of few, not one may be closed or
+/// filtered; of very many, one in twenty.
+fn all_open(tcp: Counts, of: u32) -> bool {
+    let others = tcp.closed + tcp.filtered;
+    let share = u64::from(tcp.open) * 20 >= u64::from(of) * 19;
+    share && (others == 0 || tcp.open >= COUNTLESS)
+}
+
+/// True where a host begins to look so: many open, `high` of them from 1024 up.
+pub(super) fn suspicious(tcp: Counts, high: u32) -> bool {
+    tcp.open >= MANY && high >= HIGH && all_open(tcp, tcp.answered())
+}
+
+/// Decides on such a suspicion, held since a number of ports had been asked at a moment, once everything asked by then
+/// has had its time to answer. None while that is not known.
+pub(super) fn answers_on_every(
+    tcp: Counts,
+    suspect: (u32, Duration),
+    now: Duration,
+    patience: Duration,
+) -> Option<bool> {
+    if !all_open(tcp, tcp.answered()) {
+        return Some(false);
+    }
+    (now.saturating_sub(suspect.1) >= patience).then(|| all_open(tcp, suspect.0))
+}
+
+/// The words about a host that answers on every port.
+pub(super) fn every_note(addr: IpAddr, open: u32, answered: u32) -> String {
+    format!(
+        "{addr} answers on every port ({open} of {answered} answers): a proxy, a filter or a tarpit stands there; its open ports are no services until one talks"
+    )
+}
+
+/// The words about the probes that such hosts have saved.
+pub(super) fn saved_note(saved: u64) -> String {
+    format!("{saved} probes saved on hosts that answer on every port")
+}
+
 impl Host {
     /// Takes in a round trip; returns the shortest before it.
     pub(super) fn trip(&mut self, rtt: Duration) -> Option<Duration> {
@@ -148,31 +187,19 @@ impl Host {
         before
     }
 
-    /// Looks like a host that answers on every port, judged by so many ports: of few, not one may be closed or filtered;
-    /// of very many, one in twenty.
-    fn all_open(&self, of: u32) -> bool {
-        let others = self.tcp.closed + self.tcp.filtered;
-        let share = u64::from(self.tcp.open) * 20 >= u64::from(of) * 19;
-        share && (others == 0 || self.tcp.open >= COUNTLESS)
-    }
-
-    /// Notes the moment from which on a host looks like one that answers on every port: many open, many of them high.
+    /// Notes the moment from which on a host looks like one that answers on every port.
     pub(super) fn suspect_now(&mut self, now: Duration) {
-        let many = self.tcp.open >= MANY && self.high >= HIGH;
-        if self.suspect.is_none() && !self.every && many && self.all_open(self.tcp.answered()) {
+        if self.suspect.is_none() && !self.every && suspicious(self.tcp, self.high) {
             self.suspect = Some((self.tcp.asked, now));
         }
     }
 
-    /// Decides on the suspicion once everything asked by then has had its time to answer; true where it has just become
-    /// certain.
+    /// Decides on the suspicion; true where it has just become certain.
     pub(super) fn judge(&mut self, now: Duration, patience: Duration) -> bool {
-        let Some((asked, at)) = self.suspect.filter(|_| !self.every) else { return false };
-        if !self.all_open(self.tcp.answered()) {
-            self.suspect = None;
-        } else if now.saturating_sub(at) >= patience {
-            self.every = self.all_open(asked);
-            self.suspect = self.every.then_some((asked, at));
+        let Some(suspect) = self.suspect.filter(|_| !self.every) else { return false };
+        if let Some(every) = answers_on_every(self.tcp, suspect, now, patience) {
+            self.every = every;
+            self.suspect = every.then_some(suspect);
         }
         self.every
     }

@@ -21,6 +21,7 @@ mod link;
 mod neighbour;
 pub mod observation;
 mod outcome;
+mod own_ports;
 mod pace;
 mod payload;
 mod pick;

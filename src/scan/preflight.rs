@@ -4,14 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::answer::{BLOCK, Ports};
+use super::answer::Ports;
 use super::link::datalink;
 use super::link::route::{Route, routes};
 use super::observation::Mode;
+use super::own_ports::{FIRST_PORT, own_ports};
 use super::{ScanError, ScanInput};
-
-/// First of the source ports, where the kernel's own end below it.
-const FIRST_PORT: u16 = 61_000;
 
 /// What was decided.
 pub(super) struct Chosen {
@@ -56,28 +54,6 @@ pub(super) fn preflight(input: &ScanInput<'_>) -> Result<Chosen, ScanError> {
             Ok(Chosen { mode: Mode::Raw, notes: vec!["mode raw: own frames".into(), note], routes, ports })
         }
     }
-}
-
-/// Ports outside the range that the kernel gives to connections, and what that means: a SYN-ACK to a port that no socket
-/// has is answered by the kernel with a reset, which closes the half-open connection and harms nobody; one to a port
-/// that some program uses could disturb it.
-fn own_ports() -> (Ports, String) {
-    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
-    let mut ends = range.split_whitespace().filter_map(|n| n.parse::<u16>().ok());
-    let (low, high) = (ends.next().unwrap_or(32_768), ends.next().unwrap_or(60_999));
-    let free = |first: u16| first > high || first + (BLOCK - 1) < low;
-    let choice = [FIRST_PORT, low.saturating_sub(BLOCK).max(1_024), 20_000, 10_000].into_iter().find(|p| free(*p));
-    let ports = Ports(choice.unwrap_or(FIRST_PORT));
-    let (first, last) = ports.range();
-    let note = match choice {
-        Some(_) => format!(
-            "source ports {first}-{last}, outside the kernel's own {low}-{high}; the kernel resets what answers there"
-        ),
-        None => format!(
-            "source ports {first}-{last} lie within the kernel's own {low}-{high}: connections of other programs may use them too"
-        ),
-    };
-    (ports, note)
 }
 
 /// Whether this process holds CAP_NET_RAW; the error says what it lacks.

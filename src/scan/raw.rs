@@ -8,7 +8,7 @@ use super::checkpoint::{Earlier, Kept};
 use super::drive::{Sender, drive};
 use super::engine::{Engine, Setup};
 use super::gate::Gate;
-use super::hosts::{Aim, Cut};
+use super::hosts::{Aim, Cut, every_note, saved_note};
 use super::ledger::Ledger;
 use super::link::datalink::{DataLink, facts};
 use super::link::packet::PacketLink;
@@ -317,10 +317,7 @@ impl Work<'_, '_> {
                 let asked: u32 = known.counts.values().sum();
                 let saved = (engine.asks.len() as u64).saturating_sub(u64::from(asked));
                 outcome.every.insert(known.target, if known.cut.is_none() { saved } else { 0 });
-                outcome.notes.push(format!(
-                    "{} answers on every port ({open} of {answered} answers): a proxy, a filter or a tarpit stands there; its open ports are no services until one talks",
-                    known.addr
-                ));
+                outcome.notes.push(every_note(known.addr, open, answered));
             }
             if known.policed {
                 outcome.notes.push(format!("{} answers only so often; it was asked more slowly", known.addr));
@@ -347,7 +344,7 @@ impl Work<'_, '_> {
             ));
         }
         if engine.saved > 0 {
-            outcome.notes.push(format!("{} probes saved on hosts that answer on every port", engine.saved));
+            outcome.notes.push(saved_note(engine.saved));
         }
         if engine.counters.dropped > 0 {
             let text = format!(

@@ -44,7 +44,8 @@ pub(super) struct Channel {
 }
 
 impl Channel {
-    /// Connects; the error is in words.
+    /// Connects by a socket of the kernel's: it answers the SYN-ACK itself, so no reset of its own can break the
+    /// handshake, and raw mode's source ports are not used. The error is in words.
     pub(super) async fn connect(at: SocketAddr, wait: Duration) -> Result<Self, Failed> {
         match timeout(wait, TcpStream::connect(at)).await {
             Err(_) => Err(Failed::Silent),

@@ -133,7 +133,8 @@ impl Shared<'_> {
 
     /// Where a port of a target is, for a socket that sends nothing yet.
     pub(super) fn address(&self, target: u32, port: u16) -> Result<std::net::SocketAddr, &'static str> {
-        self.admission.borrow_mut().address(target, port, self.input.clock.now())
+        let clock = self.input.clock;
+        self.admission.borrow_mut().address(target, port, clock.elapsed(), clock.now())
     }
 
     fn host_deadline(&self, target: u32, now: Duration) -> Duration {

@@ -27,7 +27,7 @@ impl Answer {
 pub(super) enum Shortage {
     /// Descriptors, buffers or local ports ran out; they come back.
     Passing,
-    /// No route leads there.
+    /// No route leads there; one may come back.
     NoRoute,
     /// A rule of this machine's.
     Forbidden,
@@ -70,8 +70,8 @@ pub(super) fn shortage(error: &io::Error) -> Shortage {
         // Linux: ENOMEM 12, EAGAIN 11 (local ports, of old), ENFILE 23, EMFILE 24, EADDRINUSE 98, EADDRNOTAVAIL 99,
         // ENOBUFS 105.
         Some(11 | 12 | 23 | 24 | 98 | 99 | 105) => Shortage::Passing,
-        // ENETDOWN 100, ENETUNREACH 101, EHOSTUNREACH 113, EAFNOSUPPORT 97.
-        Some(97 | 100 | 101 | 113) => Shortage::NoRoute,
+        // ENETDOWN 100, ENETUNREACH 101, EHOSTUNREACH 113.
+        Some(100 | 101 | 113) => Shortage::NoRoute,
         // EPERM 1, EACCES 13: a packet filter or a prohibiting route.
         Some(1 | 13) => Shortage::Forbidden,
         _ => Shortage::Other,

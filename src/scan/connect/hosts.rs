@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::answer::Answer;
 use super::timing::Rtt;
 use crate::lang::job::Protocol;
+use crate::scan::hosts::{Counts, answers_on_every, every_note, saved_note, suspicious};
 use crate::scan::observation::{HostObservation, HostState, NotScanned, PortObservation, PortState, Reason};
 use crate::scan::outcome::ScanOutcome;
 use crate::scan::{ScanInput, reason};
@@ -23,6 +24,14 @@ pub(super) struct Host {
     pub(super) cut: Option<&'static str>,
     pub(super) first: Option<Duration>,
     pub(super) last: Duration,
+    /// No route has led to it since this moment, and it is not asked before that one.
+    pub(super) away: Option<(Duration, Duration)>,
+    /// TCP ports by what answered for them, those from 1024 up that are open, and what raw mode judges by them too.
+    pub(super) tcp: Counts,
+    high: u32,
+    suspect: Option<(u32, Duration)>,
+    /// It answers on every port: no more TCP ports are asked, and so many were saved.
+    pub(super) every: Option<u64>,
     open: BTreeMap<(Protocol, u16), PortObservation>,
     counts: [u32; STATES.len()],
 }
@@ -38,7 +47,33 @@ impl Host {
         closed >= REFUSALS && self.count(PortState::Filtered) < closed / 4
     }
 
+    /// Decides whether it answers on every port, where everything asked has had so long to answer.
+    pub(super) fn judge(&mut self, now: Duration, patience: Duration) {
+        if self.every.is_some() {
+            return;
+        }
+        if self.suspect.is_none() && suspicious(self.tcp, self.high) {
+            self.suspect = Some((self.tcp.asked, now));
+        }
+        let judged = self.suspect.and_then(|suspect| answers_on_every(self.tcp, suspect, now, patience));
+        if let Some(every) = judged {
+            self.every = every.then_some(0);
+            self.suspect = None;
+        }
+    }
+
     pub(super) fn record(&mut self, protocol: Protocol, port: u16, answer: Answer, rtt: Option<Duration>) {
+        if protocol == Protocol::Tcp {
+            match answer.state {
+                PortState::Open => {
+                    self.tcp.open += 1;
+                    self.high += u32::from(port >= 1_024);
+                }
+                PortState::Closed => self.tcp.closed += 1,
+                // Silence is no answer.
+                _ => self.tcp.filtered += u32::from(answer.reason != Reason::NoAnswer),
+            }
+        }
         for (state, count) in STATES.iter().zip(&mut self.counts) {
             *count += u32::from(*state == answer.state);
         }
@@ -51,14 +86,23 @@ impl Host {
 
 /// Hands everything over.
 pub(super) fn collect(hosts: Vec<Host>, input: &ScanInput<'_>, outcome: &mut ScanOutcome, no_pings: bool) {
+    let saved: u64 = hosts.iter().filter_map(|h| h.every).sum();
+    if saved > 0 {
+        outcome.notes.push(saved_note(saved));
+    }
     let (now, elapsed) = (input.clock.now(), input.clock.elapsed());
     let wall = |at: Duration| now.checked_sub(elapsed.saturating_sub(at)).unwrap_or(now);
-    for (host, target) in hosts.into_iter().zip(0u32..) {
+    for (mut host, target) in hosts.into_iter().zip(0u32..) {
         let Some(addr) = input.plan.targets.get(target as usize).map(|t| t.addr()) else { continue };
         if let Some(why) = host.cut {
             outcome.not_scanned.push(NotScanned { target, reason: reason(why) });
         }
         let Some(first) = host.first else { continue };
+        host.judge(host.last, Duration::ZERO);
+        if let Some(saved) = host.every {
+            outcome.every.insert(target, if host.cut.is_none() { saved } else { 0 });
+            outcome.notes.push(every_note(addr, host.tcp.open, host.tcp.answered()));
+        }
         let state = match host.alive {
             Some(why) => HostState::Up(why),
             None if no_pings => HostState::Unknown,

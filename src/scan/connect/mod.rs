@@ -8,11 +8,13 @@
 mod answer;
 mod hosts;
 mod queue;
+#[cfg(test)]
+mod tests;
 mod timing;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -20,7 +22,8 @@ use self::answer::{Answer, Shortage, meaning, shortage};
 use self::hosts::Host;
 use self::queue::{Next, Question, Questions};
 use self::timing::{Rtt, Window, wait};
-use super::gate::{Gate, Refusal};
+use super::drive::DOWN;
+use super::gate::{Gate, Refusal, WarrantTime};
 use super::ledger::Entry;
 use super::link::limits::raise_descriptors;
 use super::link::sockets::{Sockets, Verdict};
@@ -38,9 +41,8 @@ const SPARE_DESCRIPTORS: usize = 64;
 const LONGEST_SLEEP: Duration = Duration::from_millis(50);
 /// Questions asked before answers are looked for.
 const BATCH: usize = 32;
-/// Pause after this machine has run out of sockets, and how many pauses one question gets.
+/// Pause after this machine has run out of sockets.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(20);
-const SHORTAGES: u8 = 200;
 /// Pause between two looks at the window and two notes of progress.
 const HOUSEKEEPING: Duration = Duration::from_millis(100);
 
@@ -86,6 +88,7 @@ struct Scanner<'a, 'b> {
     input: &'a ScanInput<'b>,
     outcome: &'a mut ScanOutcome,
     gate: Gate,
+    time: WarrantTime,
     /// Exclusions taken in so far.
     excluded: usize,
     pace: Pace,
@@ -103,6 +106,10 @@ struct Scanner<'a, 'b> {
     pause_until: Duration,
     next_housekeeping: Duration,
     shortages: u64,
+    /// IPv4 and IPv6: since when no route has led anywhere.
+    down: [Option<Duration>; 2],
+    /// Some target had no route for a while.
+    waited: bool,
     /// Answers in all, and those that came to a repeated question.
     answers: (u64, u64),
     discovery: bool,
@@ -115,6 +122,7 @@ impl<'a, 'b> Scanner<'a, 'b> {
         let width = input.limits.sockets_in_flight.min(room).max(1);
         Self {
             excluded: 0,
+            time: WarrantTime::new(input.clock.now(), input.clock.elapsed()),
             gate: Gate::new(input.plan.targets.iter(), input.plan.exclusions.clone(), Vec::new())
                 .with_leases(input.leases.clone()),
             pace,
@@ -129,6 +137,8 @@ impl<'a, 'b> Scanner<'a, 'b> {
             pause_until: Duration::ZERO,
             next_housekeeping: Duration::ZERO,
             shortages: 0,
+            down: [None; 2],
+            waited: false,
             answers: (0, 0),
             discovery: false,
             input,
@@ -207,12 +217,14 @@ impl<'a, 'b> Scanner<'a, 'b> {
             let (hosts, pace, discovery) = (&self.hosts, &self.pace, self.discovery);
             let (targets, own) = (&self.input.plan.targets, &self.input.plan.rates);
             let next = questions.next(now, |target| {
-                let moot =
-                    hosts.get(target as usize).is_none_or(|h| h.cut.is_some() || (discovery && h.alive.is_some()));
-                match targets.get(target as usize) {
-                    Some(t) if !moot => pace.host_ready_at(t.addr(), own.get(&target).copied()),
+                let host = hosts.get(target as usize);
+                let wanted = host.filter(|h| h.cut.is_none() && !(discovery && h.alive.is_some()));
+                match targets.get(target as usize).zip(wanted) {
+                    Some((t, h)) => pace
+                        .host_ready_at(t.addr(), own.get(&target).copied())
+                        .max(h.away.map_or(Duration::ZERO, |(_, until)| until)),
                     // What need not be asked any more is ready, and dropped on admission.
-                    _ => Duration::ZERO,
+                    None => Duration::ZERO,
                 }
             });
             let question = match next {
@@ -227,7 +239,7 @@ impl<'a, 'b> Scanner<'a, 'b> {
         Asked::Some
     }
 
-    /// The gate, the time limit, the pace and the ledger; none where the question is not to be asked.
+    /// The gate and the time limit; none where the question is not to be asked.
     fn admit(&mut self, question: &Question, now: Duration) -> Option<IpAddr> {
         let addr = self.input.plan.targets.get(question.target as usize)?.addr();
         let host = self.hosts.get_mut(question.target as usize)?;
@@ -237,7 +249,9 @@ impl<'a, 'b> Scanner<'a, 'b> {
         let new = self.input.exclusions.after(self.excluded);
         self.excluded += new.len();
         self.gate.exclude(new);
-        if let Err(refusal) = self.gate.address(addr, self.input.clock.now()) {
+        let (time, note) = self.time.at(self.input.clock.now(), self.input.clock.elapsed());
+        self.outcome.notes.extend(note);
+        if let Err(refusal) = self.gate.address(addr, time) {
             // An address that is no longer ours is no bug of ours.
             // An exclusion that came while the scan runs is none either.
             self.outcome.counters.refused += u64::from(!matches!(refusal, Refusal::NoLease(_) | Refusal::Excluded(_)));
@@ -249,12 +263,34 @@ impl<'a, 'b> Scanner<'a, 'b> {
             });
             return None;
         }
-        let first = *host.first.get_or_insert(now);
-        if self.input.plan.profile.max_time_per_host.is_some_and(|limit| now.saturating_sub(first) > limit) {
+        let asked_for = host.first.map_or(Duration::ZERO, |first| now.saturating_sub(first));
+        if self.input.plan.profile.max_time_per_host.is_some_and(|limit| asked_for > limit) {
             host.cut = Some("its time limit was reached");
             return None;
         }
-        host.last = now;
+        if !self.discovery && question.protocol == Protocol::Tcp {
+            host.judge(now, wait(host.rtt, self.rtt, 0, false));
+            if let Some(saved) = &mut host.every {
+                *saved += u64::from(question.tries == 0);
+                self.outcome.coverage.done += 1;
+                return None;
+            }
+        }
+        Some(addr)
+    }
+
+    /// The pace and the ledger, for what has left.
+    fn book(&mut self, question: &Question, addr: IpAddr, now: Duration) {
+        if let Some(host) = self.hosts.get_mut(question.target as usize) {
+            host.first.get_or_insert(now);
+            host.last = now;
+            host.away = None;
+            let fresh = !self.discovery && question.tries == 0 && question.protocol == Protocol::Tcp;
+            host.tcp.asked += u32::from(fresh);
+        }
+        if let Some(down) = self.down.get_mut(usize::from(addr.is_ipv6())) {
+            *down = None;
+        }
         let rate = self.input.plan.rates.get(&question.target).copied();
         self.pace.take(addr, rate, now);
         self.outcome.counters.sent += 1;
@@ -264,7 +300,6 @@ impl<'a, 'b> Scanner<'a, 'b> {
             port: question.port,
             probe: if question.protocol == Protocol::Tcp { ProbeKind::Connect } else { ProbeKind::Udp },
         });
-        Some(addr)
     }
 
     fn ask(&mut self, question: Question, addr: IpAddr, now: Duration, questions: &mut Questions<'_>) {
@@ -275,8 +310,9 @@ impl<'a, 'b> Scanner<'a, 'b> {
         };
         let (id, verdict) = match asked {
             Ok(begun) => begun,
-            Err(error) => return self.not_asked(question, &error, now, questions),
+            Err(error) => return self.not_asked(question, at, &error, now, questions),
         };
+        self.book(&question, addr, now);
         let host = self.hosts.get(question.target as usize).map_or(Rtt::default(), |h| h.rtt);
         let last = question.tries >= self.input.plan.profile.retries;
         let wait = wait(host, self.rtt, question.tries, last);
@@ -295,21 +331,30 @@ impl<'a, 'b> Scanner<'a, 'b> {
         self.deadlines.push(Reverse((flight.deadline, id)));
     }
 
-    /// The call itself failed, so nothing was sent: a shortage of this machine's passes, anything else concerns the host.
-    fn not_asked(&mut self, mut question: Question, error: &io::Error, now: Duration, questions: &mut Questions<'_>) {
+    /// The call itself failed, so nothing was sent: a shortage of this machine's passes, a route may come back, anything
+    /// else concerns the host.
+    fn not_asked(
+        &mut self,
+        question: Question,
+        at: SocketAddr,
+        error: &io::Error,
+        now: Duration,
+        questions: &mut Questions<'_>,
+    ) {
         self.outcome.counters.send_errors += 1;
-        let why = match shortage(error) {
-            Shortage::Passing if question.shortages < SHORTAGES => {
+        let sourceless = error.kind() == ErrorKind::AddrNotAvailable && !Sockets::has_source(at);
+        let why = match if sourceless { Shortage::NoRoute } else { shortage(error) } {
+            Shortage::Passing => {
                 self.shortages += 1;
-                question.shortages += 1;
-                questions.again(question);
                 if self.sockets.close_resting() == 0 {
                     self.window.limit(self.sockets.busy());
                 }
                 self.pause_until = now + SHORTAGE_PAUSE;
-                return;
+                return questions.again(question);
             }
-            Shortage::Passing => "this machine had no sockets left",
+            Shortage::NoRoute if self.route_may_return(question.target, at.is_ipv6(), now) => {
+                return questions.again(question);
+            }
             Shortage::NoRoute => "no route",
             Shortage::Forbidden => "this machine forbids connections to it",
             Shortage::Other => "this machine cannot connect to it",
@@ -317,6 +362,17 @@ impl<'a, 'b> Scanner<'a, 'b> {
         if let Some(host) = self.hosts.get_mut(question.target as usize) {
             host.cut = Some(why);
         }
+    }
+
+    /// No route leads to a target now: it is left alone for a moment, and lost after as long as raw mode waits for an
+    /// interface.
+    fn route_may_return(&mut self, target: u32, v6: bool, now: Duration) -> bool {
+        self.waited = true;
+        let Some(host) = self.hosts.get_mut(target as usize) else { return false };
+        let since = host.away.map_or(now, |(since, _)| since);
+        host.away = Some((since, now + LONGEST_SLEEP));
+        let all_since = self.down.get_mut(usize::from(v6)).map_or(now, |down| *down.get_or_insert(now));
+        now.saturating_sub(since.min(all_since)) < DOWN
     }
 
     /// Fetches answers, then gives up those whose time was over before the kernel was asked.
@@ -345,8 +401,9 @@ impl<'a, 'b> Scanner<'a, 'b> {
             self.deadlines.pop();
             let place = self.flights.get_mut(id as usize);
             if let Some(flight) = place.and_then(|f| f.take_if(|f| f.deadline == deadline)) {
+                let verdict = self.sockets.last_look(id);
                 self.sockets.release(id);
-                self.silent(&flight, asked_at, questions);
+                self.over(&flight, &verdict, asked_at, questions);
             }
         }
         Ok(())
@@ -420,7 +477,9 @@ impl<'a, 'b> Scanner<'a, 'b> {
     }
 
     fn progress(&self) {
-        let facts = format!("{} replies", self.outcome.counters.replies);
+        let short = self.pause_until > self.input.clock.elapsed();
+        let waiting = if short { ", waiting for sockets" } else { "" };
+        let facts = format!("{} replies{waiting}", self.outcome.counters.replies);
         self.input.progress.update("scan", self.outcome.coverage.done, &facts);
     }
 
@@ -437,6 +496,10 @@ impl<'a, 'b> Scanner<'a, 'b> {
                 "this machine ran out of sockets or ports {} times; what could not be asked was asked again later",
                 self.shortages
             ));
+        }
+        if self.waited {
+            let patience = DOWN.as_secs();
+            self.outcome.notes.push(format!("targets without a route were asked again for up to {patience} s"));
         }
         if self.window.shrunk > 0 {
             self.outcome

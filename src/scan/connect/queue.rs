@@ -22,8 +22,6 @@ pub(super) struct Question {
     pub(super) port: u16,
     /// Times it was asked before.
     pub(super) tries: u8,
-    /// Times this machine could not ask it.
-    pub(super) shortages: u8,
 }
 
 /// What to do now.
@@ -101,7 +99,7 @@ impl<'a> Questions<'a> {
         let count = self.targets.len() as u64;
         let target = *self.targets.get((number % count) as usize)?;
         let (protocol, port) = *self.ports.get((number / count) as usize)?;
-        Some(Question { target, protocol, port, tries: 0, shortages: 0 })
+        Some(Question { target, protocol, port, tries: 0 })
     }
 
     fn hold(&mut self, question: Question, until: Duration) {

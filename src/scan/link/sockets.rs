@@ -56,6 +56,9 @@ pub(in crate::scan) struct Sockets {
     empty: Vec<u32>,
     busy: usize,
     vain: u32,
+    /// Errors of the next calls, the last one first, for tests.
+    #[cfg(test)]
+    pub(in crate::scan) lacks: Vec<i32>,
 }
 
 impl Sockets {
@@ -68,6 +71,8 @@ impl Sockets {
             empty: Vec::new(),
             busy: 0,
             vain: 0,
+            #[cfg(test)]
+            lacks: Vec::new(),
         })
     }
 
@@ -102,16 +107,14 @@ impl Sockets {
         let look = self.vain < VAIN_LOOKS || self.vain.is_multiple_of(LOOK_EACH);
         let verdict = if look { self.verdict(id) } else { Verdict::Pending };
         self.vain = if look && !matches!(verdict, Verdict::Pending) { 0 } else { self.vain.wrapping_add(1) };
-        if matches!(verdict, Verdict::Pending)
-            && let Err(error) = self.watch(id)
-        {
-            self.release(id);
-            return Err(error);
+        if matches!(verdict, Verdict::Pending) {
+            self.watch(id);
         }
         Ok((id, verdict))
     }
 
-    /// Sends a datagram from a socket of its own, so that each question has its own source port.
+    /// Sends a datagram from a socket of its own, so that each question has its own source port. An error means that
+    /// no packet left.
     pub(in crate::scan) fn send(&mut self, at: SocketAddr, payload: &[u8]) -> io::Result<u32> {
         let id = self.open(at, true)?;
         let Some(slot) = self.slots.get_mut(id as usize).and_then(Option::as_mut) else {
@@ -121,14 +124,19 @@ impl Sockets {
         let sent = slot.socket.connect(&slot.at).and_then(|()| slot.socket.send(payload));
         slot.busy = true;
         self.busy += 1;
-        if let Err(error) = sent.and_then(|_| self.watch(id)) {
+        if let Err(error) = sent {
             self.release(id);
             return Err(error);
         }
+        self.watch(id);
         Ok(id)
     }
 
     fn open(&mut self, at: SocketAddr, datagram: bool) -> io::Result<u32> {
+        #[cfg(test)]
+        if let Some(code) = self.lacks.pop() {
+            return Err(io::Error::from_raw_os_error(code));
+        }
         let (kind, protocol) = if datagram { (Type::DGRAM, Protocol::UDP) } else { (Type::STREAM, Protocol::TCP) };
         let socket = Socket::new(Domain::for_address(at), kind, Some(protocol))?;
         socket.set_nonblocking(true)?;
@@ -147,15 +155,29 @@ impl Sockets {
         Ok(id)
     }
 
-    fn watch(&mut self, id: u32) -> io::Result<()> {
-        let Some(slot) = self.slots.get_mut(id as usize).and_then(Option::as_mut) else { return Ok(()) };
+    /// Asks for edges. Where the kernel refuses (epoll_ctl(2), ENOSPC), the answer is found by the last look.
+    fn watch(&mut self, id: u32) {
+        let Some(slot) = self.slots.get_mut(id as usize).and_then(Option::as_mut) else { return };
         if slot.watched {
-            return Ok(());
+            return;
         }
-        slot.watched = true;
         let interest = if slot.datagram { Interest::READABLE } else { Interest::WRITABLE };
         let descriptor = slot.socket.as_raw_fd();
-        self.poll.registry().register(&mut SourceFd(&descriptor), Token(id as usize), interest)
+        slot.watched = self.poll.registry().register(&mut SourceFd(&descriptor), Token(id as usize), interest).is_ok();
+    }
+
+    /// What has become of a question whose time is up, where no edge would have told it.
+    pub(in crate::scan) fn last_look(&mut self, id: u32) -> Verdict {
+        let unwatched = self.slots.get(id as usize).and_then(Option::as_ref).is_some_and(|s| !s.watched);
+        if unwatched { self.verdict(id) } else { Verdict::Pending }
+    }
+
+    /// True unless this machine has no address to reach another from: where a connection lacks one
+    /// (EADDRNOTAVAIL), local ports have run out. Nothing is sent.
+    pub(in crate::scan) fn has_source(at: SocketAddr) -> bool {
+        let asked = Socket::new(Domain::for_address(at), Type::DGRAM, Some(Protocol::UDP))
+            .and_then(|socket| socket.connect(&at.into()));
+        !asked.is_err_and(|error| error.raw_os_error() == Some(libc::EADDRNOTAVAIL))
     }
 
     /// Waits for edges and appends the sockets in flight that have one. True where there may be more to take at once.
