@@ -31,6 +31,8 @@ pub(super) fn preflight(input: &ScanInput<'_>) -> Result<Chosen, ScanError> {
     if let Err(why) = may_send_frames() {
         return if asked { Err(ScanError::NoRight(why)) } else { connect(vec![format!("mode connect: {why}")]) };
     }
+    // Reading the kernel's sockets takes as long as reading its routes.
+    let own = std::thread::spawn(own_ports);
     let destinations: Vec<IpAddr> = input.plan.targets.iter().map(|t| t.addr()).collect();
     let routes = match routes(&destinations) {
         Ok(routes) => routes,
@@ -50,7 +52,7 @@ pub(super) fn preflight(input: &ScanInput<'_>) -> Result<Chosen, ScanError> {
             "mode connect: a target is reached over {name}, which carries no frames with hardware addresses"
         )]),
         None => {
-            let (ports, note) = own_ports();
+            let (ports, note) = own.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             Ok(Chosen { mode: Mode::Raw, notes: vec!["mode raw: own frames".into(), note], routes, ports })
         }
     }
