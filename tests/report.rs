@@ -60,7 +60,7 @@ fn sample() -> Value {
             "asset": "i-1", "name": "a.example", "address": "192.0.2.1", "state": "up", "reason": "syn-ack", "os": null,
             "ports": [{"port": 22, "protocol": "tcp", "state": "open", "reason": "syn-ack", "service": null, "product": null, "version": null,
                 "rtt_ms": 1.25, "ttl": 64}],
-            "counts": {"closed": 9, "open": 1}, "findings": [finding("IG-12", "SSH Banner", "information", 1)],
+            "counts": {"closed": 9, "open": 1}, "reasons": {"closed": {"reset": 8, "icmp 3/3": 1}}, "findings": [finding("IG-12", "SSH Banner", "information", 1)],
             "security_risk": 0.0, "clause": null, "annotations": {"owner": "ops"}, "every_port": null,
             "first": "2018-04-30T22:35:13Z", "last": "2018-04-30T22:35:14Z"
         , "unattributed_since": null}],
@@ -203,7 +203,7 @@ fn the_text_view_follows_the_guide() {
 
       192.0.2.1 (a.example, -)  i-1
         owner: ops
-        9 closed, 1 open
+        9 closed (1 icmp 3/3, 8 reset), 1 open
            22/tcp open   syn-ack  1.2 ms
         Information Gathered (1)
           1 SSH Banner  port 22/tcp  [new]

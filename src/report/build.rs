@@ -192,6 +192,7 @@ fn host(record: &HostRecord, sources: &Sources<'_>, kinds: &[String], highest: b
         clause: record.clause.clone(),
         ports: record.ports.clone(),
         counts: record.counts.clone(),
+        reasons: record.reasons.clone(),
         totals: Totals::of(findings.iter(), kinds),
         risk: Risk::of(findings.iter(), kinds, highest),
         findings,

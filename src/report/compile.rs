@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::model::{
-    CoverageRecord, GapRecord, HostRecord, LedgerRecord, NotScannedRecord, PortRecord, Results, ScannerRecord, Summary,
-    TagsRecord,
+    CoverageRecord, GapRecord, HostRecord, LedgerRecord, NotScannedRecord, PortRecord, Reasons, Results, ScannerRecord,
+    Summary, TagsRecord,
 };
 use crate::inventory::asset::Provider;
 use crate::lang::job::{Job, Quantifier, TagFilter, Workspace};
@@ -179,6 +179,7 @@ fn host(plan: &Plan, notes: &Notes<'_>, outcome: &ScanOutcome, host: &HostObserv
                 ttl: p.ttl,
             })
             .collect(),
+        reasons: reasons(host),
         counts: host.counts.iter().map(|(s, n)| (PortState::as_str(*s).to_owned(), *n)).collect(),
         findings: Vec::new(),
         security_risk: None,
@@ -189,6 +190,14 @@ fn host(plan: &Plan, notes: &Notes<'_>, outcome: &ScanOutcome, host: &HostObserv
         last: host.span.map(|s| s.1.to_string()),
         unattributed_since: outcome.unattributed.get(&host.target).map(ToString::to_string),
     })
+}
+
+fn reasons(host: &HostObservation) -> Reasons {
+    let mut reasons = Reasons::new();
+    for (state, reason, n) in &host.reasons {
+        reasons.entry(state.as_str().to_owned()).or_default().insert(reason.describe(), *n);
+    }
+    reasons
 }
 
 /// Targets left out while scanning, and submitted assets that never became targets. Rule K12.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::model::{CoverageRecord, GapRecord, LedgerRecord, NotScannedRecord, PortRecord, Summary};
+use super::model::{CoverageRecord, GapRecord, LedgerRecord, NotScannedRecord, PortRecord, Reasons, Summary};
 use super::totals::{Risk, Totals};
 
 /// A whole report, `palisade/report/1`.
@@ -99,6 +99,9 @@ pub struct ReportHost {
     pub ports: Vec<PortRecord>,
     /// Number of ports by state.
     pub counts: BTreeMap<String, u32>,
+    /// Why those that are not open are in their state: number of ports by state and reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reasons: Reasons,
     /// Findings, most severe first.
     pub findings: Vec<ReportFinding>,
     /// Findings by severity and kind.

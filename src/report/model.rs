@@ -102,6 +102,22 @@ pub struct TagsRecord {
     pub tags: Vec<String>,
 }
 
+/// Number of ports by state and reason.
+pub type Reasons = BTreeMap<String, BTreeMap<String, u32>>;
+
+/// Number of ports by state, with the reasons where they are known: `990 closed (reset), 10 filtered (8 no-answer, 2 icmp
+/// 3/13)`.
+pub fn counts_in_words(counts: &BTreeMap<String, u32>, reasons: &Reasons) -> String {
+    let why = |state: &str| match reasons.get(state).map(|by| by.iter().collect::<Vec<_>>()) {
+        None => String::new(),
+        Some(only) if only.len() == 1 => format!(" ({})", only.iter().map(|(why, _)| why.as_str()).collect::<String>()),
+        Some(several) => {
+            format!(" ({})", several.iter().map(|(why, n)| format!("{n} {why}")).collect::<Vec<_>>().join(", "))
+        }
+    };
+    counts.iter().map(|(state, n)| format!("{n} {state}{}", why(state))).collect::<Vec<_>>().join(", ")
+}
+
 /// One host.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HostRecord {
@@ -121,6 +137,9 @@ pub struct HostRecord {
     pub ports: Vec<PortRecord>,
     /// Number of ports by state.
     pub counts: BTreeMap<String, u32>,
+    /// Why those that are not open are in their state: number of ports by state and reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reasons: Reasons,
     /// Findings; confirmed first, then potential, then information, each by severity.
     pub findings: Vec<FindingRecord>,
     /// Guide rule L8; none for a host that was not judged.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::judgement_text;
-use super::model::{Results, TagsRecord};
+use super::model::{Results, TagsRecord, counts_in_words};
 
 pub(super) fn dash(text: &str) -> &str {
     if text.is_empty() { "-" } else { text }
@@ -94,8 +94,8 @@ fn details(results: &Results, out: &mut String) {
                 "    the address was lost; last confirmed {at}, what was seen later may be somebody else's"
             );
         }
-        let counts: Vec<String> = host.counts.iter().map(|(state, n)| format!("{n} {state}")).collect();
-        let _ = writeln!(out, "    {}", dash(&counts.join(", ")));
+        let counts = counts_in_words(&host.counts, &host.reasons);
+        let _ = writeln!(out, "    {}", dash(&counts));
         for port in &host.ports {
             let rtt = port.rtt_ms.map(|r| format!("  {r:.1} ms")).unwrap_or_default();
             let named = [port.service.as_deref(), port.product.as_deref(), port.version.as_deref()];

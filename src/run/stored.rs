@@ -71,6 +71,7 @@ mod tests {
             os: None,
             ports: Vec::new(),
             counts: [("closed".to_owned(), n)].into(),
+            reasons: Default::default(),
             findings: Vec::new(),
             security_risk: None,
             annotations: Default::default(),

@@ -313,7 +313,7 @@ impl Engine {
         let rtt = self.window.age(place, now).min(Duration::from_secs(60));
         self.exhausted -= u32::from(before.is_none() && tries == self.tries);
         self.window.set(place, seen.answer);
-        self.count(seen.host, tcp, before, seen.answer);
+        self.count(seen, tcp, before);
         // The send time kept is that of the last try.
         let timed = tcp && !filtered && seen.try_number.is_some_and(|n| n + 1 == tries);
         if timed {
@@ -340,8 +340,10 @@ impl Engine {
     }
 
     /// Counts of the host by state.
-    fn count(&mut self, host: u32, tcp: bool, before: Option<Answer>, answer: Answer) {
-        if let Some(host) = self.hosts.get_mut(host as usize) {
+    fn count(&mut self, seen: &Seen, tcp: bool, before: Option<Answer>) {
+        let answer = seen.answer;
+        if let Some(host) = self.hosts.get_mut(seen.host as usize) {
+            host.tell(answer, seen.reason);
             let counts = if tcp { &mut host.tcp } else { &mut host.udp };
             if let Some(before) = before {
                 *counts.of(before) -= 1;
@@ -380,7 +382,7 @@ impl Engine {
         if !self.asks.contains(&if tcp { Ask::Tcp(port) } else { Ask::Udp(port) }) {
             return;
         }
-        self.count(seen.host, tcp, before, seen.answer);
+        self.count(seen, tcp, before);
         if let Some(host) = self.hosts.get_mut(seen.host as usize).filter(|_| before.is_none()) {
             if tcp { host.tcp.asked += 1 } else { host.udp.asked += 1 }
         }
@@ -440,6 +442,7 @@ pub(super) struct Known {
     pub(super) state: HostState,
     pub(super) ports: Vec<PortObservation>,
     pub(super) counts: std::collections::BTreeMap<PortState, u32>,
+    pub(super) reasons: Vec<(PortState, Reason, u32)>,
     pub(super) sent: (Duration, Duration),
     pub(super) cut: Option<&'static str>,
     /// It answers on every port: how many are open, and how many answered.
@@ -480,6 +483,7 @@ fn known(aim: &Aim, host: &Host, found: &[Found], nobody_pinged: bool) -> Option
         },
         ports: found.iter().map(observation).collect(),
         counts,
+        reasons: host.reasons(aim.destination.is_ipv4()),
         sent: (first, host.last),
         cut: host.cut.map(|c| c.describe()),
         every: host.every.then_some((host.tcp.open, host.tcp.answered())),

@@ -23,7 +23,7 @@ use super::outcome::ScanOutcome;
 use super::window::{Answer, Window};
 
 /// First bytes of a checkpoint.
-const MAGIC: u32 = u32::from_le_bytes(*b"PCK2");
+const MAGIC: u32 = u32::from_le_bytes(*b"PCK3");
 /// Times that never were.
 const NEVER: u64 = u64::MAX;
 /// A resumed scan sends nothing for this long: what left before the crash counts for the rates too.
@@ -422,7 +422,7 @@ fn nanos(time: Duration) -> u64 {
 }
 
 /// Bytes of one host's record.
-const HOST_BYTES: usize = 3 + 8 + 8 + 1 + 32 + 4 + 1 + 12 + 8;
+const HOST_BYTES: usize = 3 + 8 + 8 + 1 + 32 + 4 + 1 + 12 + 8 + 3;
 
 fn save_host(out: &mut Out, host: &Host) {
     let (kind, a, b) = match host.alive {
@@ -434,7 +434,7 @@ fn save_host(out: &mut Out, host: &Host) {
         Some(Reason::UdpReply) => (5, 0, 0),
         Some(Reason::TimestampReply) => (6, 0, 0),
         // Of connect mode; the raw engine has none of them.
-        Some(Reason::Connected | Reason::Refused | Reason::NoAnswer) => (7, 0, 0),
+        Some(Reason::SeveralUnreachable | Reason::Connected | Reason::Refused | Reason::NoAnswer) => (7, 0, 0),
     };
     [kind, a, b].into_iter().for_each(|byte| out.u8(byte));
     out.u64(host.first.map_or(NEVER, nanos));
@@ -448,6 +448,8 @@ fn save_host(out: &mut Out, host: &Host) {
     out.u8(u8::from(host.every) | u8::from(host.policed) << 1 | u8::from(host.suspect.is_some()) << 2);
     [host.prompt, host.late, host.suspect.map_or(0, |s| s.0)].into_iter().for_each(|n| out.u32(n));
     out.u64(host.suspect.map_or(0, |s| nanos(s.1)));
+    let (kind, code) = host.told.flatten().unwrap_or_default();
+    [host.told.map_or(0, |told| 1 + u8::from(told.is_some())), kind, code].into_iter().for_each(|byte| out.u8(byte));
 }
 
 fn read_host(read: &mut In<'_>) -> Option<Host> {
@@ -472,7 +474,14 @@ fn read_host(read: &mut In<'_>) -> Option<Host> {
     let flags = read.u8()?;
     let (prompt, late, asked) = (read.u32()?, read.u32()?, read.u32()?);
     let since = Duration::from_nanos(read.u64()?);
+    let told = match (read.u8()?, read.u8()?, read.u8()?) {
+        (0, ..) => None,
+        (1, ..) => Some(None),
+        (2, kind, code) => Some(Some((kind, code))),
+        _ => return None,
+    };
     Some(Host {
+        told,
         alive,
         first,
         last,

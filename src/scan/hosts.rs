@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::observation::Reason;
+use super::observation::{PortState, Reason};
 use super::window::Answer;
 use super::wire::Hardware;
 
@@ -113,6 +113,8 @@ pub(super) struct Host {
     pub(super) every: bool,
     /// When it began to look so, and how many ports had been asked by then.
     pub(super) suspect: Option<(u32, Duration)>,
+    /// Type and code of the ICMP errors that told of filtered ports, none where they differ.
+    pub(super) told: Option<Option<(u8, u8)>>,
     /// It answers only so often.
     pub(super) policed: bool,
     /// Pairs answered by their first try and by later ones.
@@ -179,6 +181,30 @@ pub(super) fn saved_note(saved: u64) -> String {
 }
 
 impl Host {
+    /// Takes in the reason of an answer.
+    pub(super) fn tell(&mut self, answer: Answer, reason: Reason) {
+        if let (Answer::Filtered, Reason::Unreachable(kind, code)) = (answer, reason) {
+            let same = self.told.is_none_or(|told| told == Some((kind, code)));
+            self.told = Some(same.then_some((kind, code)));
+        }
+    }
+
+    /// Ports that are not open by state and reason.
+    pub(super) fn reasons(&self, v4: bool) -> Vec<(PortState, Reason, u32)> {
+        let silent = |counts: Counts| counts.asked.saturating_sub(counts.answered());
+        // Port unreachable. RFC 792, RFC 4443 3.1.
+        let unreachable = if v4 { Reason::Unreachable(3, 3) } else { Reason::Unreachable(1, 4) };
+        let told = self.told.flatten().map_or(Reason::SeveralUnreachable, |(k, c)| Reason::Unreachable(k, c));
+        let all = [
+            (PortState::Closed, Reason::Reset, self.tcp.closed),
+            (PortState::Closed, unreachable, self.udp.closed),
+            (PortState::Filtered, told, self.tcp.filtered + self.udp.filtered),
+            (PortState::Filtered, Reason::NoAnswer, silent(self.tcp)),
+            (PortState::OpenOrFiltered, Reason::NoAnswer, silent(self.udp)),
+        ];
+        all.into_iter().filter(|(.., n)| *n > 0).collect()
+    }
+
     /// Takes in a round trip; returns the shortest before it.
     pub(super) fn trip(&mut self, rtt: Duration) -> Option<Duration> {
         let before = (self.shortest_us > 0).then(|| Duration::from_micros(u64::from(self.shortest_us)));
@@ -208,6 +234,25 @@ impl Host {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ports_that_are_not_open_have_reasons() {
+        let counts = |asked, closed, filtered| Counts { asked, open: 0, closed, filtered };
+        let mut host = Host { tcp: counts(10, 6, 2), udp: counts(5, 1, 1), ..Host::default() };
+        host.tell(Answer::Filtered, Reason::Unreachable(3, 13));
+        host.tell(Answer::Closed, Reason::Unreachable(3, 3));
+        host.tell(Answer::Filtered, Reason::Unreachable(3, 13));
+        let words = |host: &Host, v4| {
+            let word =
+                |(state, why, n): &(PortState, Reason, u32)| format!("{} {} {n}", state.as_str(), why.describe());
+            host.reasons(v4).iter().map(word).collect::<Vec<_>>().join(", ")
+        };
+        insta::assert_snapshot!(words(&host, true), @"closed reset 6, closed icmp 3/3 1, filtered icmp 3/13 3, filtered no-answer 2, open|filtered no-answer 3");
+        host.tell(Answer::Filtered, Reason::Unreachable(3, 10));
+        host.tell(Answer::Filtered, Reason::Unreachable(3, 13));
+        insta::assert_snapshot!(words(&host, false), @"closed reset 6, closed icmp 1/4 1, filtered icmp 3, filtered no-answer 2, open|filtered no-answer 3");
+        assert_eq!(Host::default().reasons(true), []);
+    }
 
     #[test]
     fn a_host_that_answers_on_every_port() {

@@ -47,6 +47,8 @@ pub enum Reason {
     Refused,
     /// ICMP destination unreachable; type and code.
     Unreachable(u8, u8),
+    /// ICMP destination unreachable, of several types and codes.
+    SeveralUnreachable,
     /// Echo reply.
     EchoReply,
     /// ICMP timestamp reply.
@@ -66,6 +68,7 @@ impl Reason {
             Self::Connected => "connected".into(),
             Self::Refused => "refused".into(),
             Self::Unreachable(ty, code) => format!("icmp {ty}/{code}"),
+            Self::SeveralUnreachable => "icmp".into(),
             Self::EchoReply => "echo-reply".into(),
             Self::TimestampReply => "timestamp-reply".into(),
             Self::UdpReply => "udp-reply".into(),
@@ -115,6 +118,9 @@ pub struct HostObservation {
     pub ports: Vec<PortObservation>,
     /// Number of probed ports by state, all ports.
     pub counts: BTreeMap<PortState, u32>,
+    /// Why those that are not open are in their state: number of ports by state and reason, in that order. The counts of
+    /// a state add up to its own.
+    pub reasons: Vec<(PortState, Reason, u32)>,
     /// First and last packet.
     pub span: Option<(Timestamp, Timestamp)>,
 }

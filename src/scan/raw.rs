@@ -328,6 +328,7 @@ impl Work<'_, '_> {
                 state: known.state,
                 ports: known.ports,
                 counts: known.counts,
+                reasons: known.reasons,
                 span: Some((wall(known.sent.0), wall(known.sent.1))),
             });
         }

@@ -18,7 +18,9 @@ pub fn release(outcome: &mut ScanOutcome, ended: &[Ended], probes: u32) {
         outcome.not_scanned.push(NotScanned { target: lease.target, reason: lease.reason.as_str().into() });
         let Some(at) = lease.confirmed else { continue };
         if let Some(host) = outcome.hosts.iter_mut().find(|h| h.target == lease.target) {
-            host.counts.retain(|state, _| matches!(state, PortState::Open | PortState::Closed));
+            let sure = |state: &PortState| matches!(state, PortState::Open | PortState::Closed);
+            host.counts.retain(|state, _| sure(state));
+            host.reasons.retain(|(state, ..)| sure(state));
             outcome.unattributed.insert(lease.target, at);
         }
     }

@@ -535,6 +535,31 @@ fn a_host_that_answers_on_every_port_is_told_and_spared() {
     assert_eq!(others, [0, 2, 3].into_iter().flat_map(|n| [(host(n), 5_005), (host(n), 6_000)]).collect());
 }
 
+/// Reasons add up to the counts, by state, and survive a checkpoint (see `life`).
+#[test]
+fn each_port_that_is_not_open_has_a_reason() {
+    let ports: Vec<u16> = (1..=40).collect();
+    let mut plan = plan_of(2, &ports, profile());
+    plan.probes.udp = [53, 123, 161].into_iter().collect();
+    let open: BTreeSet<u16> = [7, 53].into();
+    let machines = [(host(0), false), (host(1), true)]
+        .map(|(addr, silent)| (addr, Machine { open: open.clone(), silent, udp: true, ..Machine::default() }));
+    let (outcome, ..) = World::new(plan, machines.into(), Faults::default()).scan(None, &crate::base::progress::Silent);
+    let told = |n: usize| {
+        let reasons = outcome.hosts[n].reasons.iter();
+        reasons.map(|(s, why, n)| format!("{} {} {n}", s.as_str(), why.describe())).collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(told(0), "closed reset 39, closed icmp 3/3 2");
+    assert_eq!(told(1), "filtered no-answer 39, open|filtered no-answer 2");
+    for host in &outcome.hosts {
+        let mut sums: BTreeMap<PortState, u32> = BTreeMap::new();
+        host.reasons.iter().for_each(|(state, _, n)| *sums.entry(*state).or_default() += n);
+        let counts: BTreeMap<PortState, u32> =
+            host.counts.clone().into_iter().filter(|(s, _)| *s != PortState::Open).collect();
+        assert_eq!(sums, counts);
+    }
+}
+
 #[test]
 fn a_host_that_answers_only_so_often_is_asked_slowly() {
     let ports: Vec<u16> = (1..=200).collect();

@@ -138,6 +138,7 @@ fn seen(addr: &str, protocol: Protocol, ports: &[u16]) -> Vec<HostObservation> {
         state: HostState::Up(Reason::Connected),
         ports: ports.iter().map(open).collect(),
         counts: [(PortState::Open, ports.len() as u32)].into(),
+        reasons: Vec::new(),
         span: None,
     }]
 }
@@ -220,10 +221,13 @@ fn the_gate_holds_for_conversations_too() {
     let later = plan.targets[0].warrant().expires;
     assert_eq!(door.ask(0, 22, Duration::ZERO, now()), Admitted::Go("127.0.0.1:22".parse().unwrap()));
     assert_eq!(door.ask(0, 22, Duration::ZERO, later), Admitted::Refused("its warrant has expired"));
-    // A clock that is set back gives it no more time.
-    assert_eq!(door.ask(0, 22, Duration::ZERO, now()), Admitted::Refused("its warrant has expired"));
     let (ledger, refused) = door.into_ledger();
-    assert_eq!((ledger.total(), refused), (1, 2));
+    assert_eq!((ledger.total(), refused), (1, 1));
+    // A clock that is set back gives no more time.
+    let mut door = Admission::new(&plan, None, &none);
+    for wall in [later, now()] {
+        assert_eq!(door.ask(0, 22, Duration::ZERO, wall), Admitted::Refused("its warrant has expired"));
+    }
 }
 
 #[test]

@@ -79,7 +79,16 @@ fn ports(document: &mut Document, host: &ReportHost) {
         let listed = host.ports.iter().filter(|p| p.state == *state).count() as u32;
         if *n > listed {
             let left = (n - listed).to_string();
-            document.empty("extraports", &[("state", state), ("count", &left)]);
+            let attributes = [("state", state.as_str()), ("count", &left)];
+            let Some(reasons) = host.reasons.get(state) else {
+                document.empty("extraports", &attributes);
+                continue;
+            };
+            document.element("extraports", &attributes, |d| {
+                for (reason, n) in reasons {
+                    d.empty("extrareasons", &[("reason", reason), ("count", &n.to_string())]);
+                }
+            });
         }
     }
     for port in &host.ports {

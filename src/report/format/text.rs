@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Options, RenderError};
 use crate::report::document::{PolicyOutcome, Report, ReportFinding, ReportHost};
+use crate::report::model::counts_in_words;
 use crate::report::results_text::{clock, dash, guide_time, tags};
 use crate::report::totals::Totals;
 
@@ -113,8 +114,8 @@ fn host(report: &Report, host: &ReportHost, out: &mut String) {
 }
 
 fn ports(host: &ReportHost, out: &mut String) {
-    let counts: Vec<String> = host.counts.iter().map(|(state, n)| format!("{n} {state}")).collect();
-    let _ = writeln!(out, "    Ports: {}", dash(&counts.join(", ")));
+    let counts = counts_in_words(&host.counts, &host.reasons);
+    let _ = writeln!(out, "    Ports: {}", dash(&counts));
     if let Some(saved) = host.every_port {
         let _ = writeln!(out, "    Answers on every port ({saved} probes saved): open ports mean little here");
     }

@@ -34,6 +34,8 @@ pub(super) struct Host {
     pub(super) every: Option<u64>,
     open: BTreeMap<(Protocol, u16), PortObservation>,
     counts: [u32; STATES.len()],
+    /// Why ports that are not open are in their state.
+    reasons: BTreeMap<(PortState, Reason), u32>,
 }
 
 impl Host {
@@ -77,7 +79,9 @@ impl Host {
         for (state, count) in STATES.iter().zip(&mut self.counts) {
             *count += u32::from(*state == answer.state);
         }
-        if answer.state == PortState::Open {
+        if answer.state != PortState::Open {
+            *self.reasons.entry((answer.state, answer.reason)).or_default() += 1;
+        } else {
             let seen = PortObservation { port, protocol, state: answer.state, reason: answer.reason, rtt, ttl: None };
             self.open.insert((protocol, port), seen);
         }
@@ -115,6 +119,7 @@ pub(super) fn collect(hosts: Vec<Host>, input: &ScanInput<'_>, outcome: &mut Sca
             state,
             ports: host.open.into_values().collect(),
             counts,
+            reasons: host.reasons.into_iter().map(|((state, why), n)| (state, why, n)).collect(),
             span: Some((wall(first), wall(host.last))),
         });
     }

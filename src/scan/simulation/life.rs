@@ -267,7 +267,9 @@ fn whoever_goes_on_from_a_checkpoint_finds_the_same() {
             let (rest, sent, _) = world.scan(Some(&Shelf::of(checkpoint)), &Silent);
             assert!(rest.whole);
             assert_eq!(found(&rest), found(&whole), "checkpoint {n}");
-            let counts = |o: &ScanOutcome| o.hosts.iter().map(|h| (h.addr, h.counts.clone())).collect::<Vec<_>>();
+            let counts = |o: &ScanOutcome| {
+                o.hosts.iter().map(|h| (h.addr, h.counts.clone(), h.reasons.clone())).collect::<Vec<_>>()
+            };
             assert_eq!(counts(&rest), counts(&whole), "checkpoint {n}");
             assert_eq!(rest.coverage, whole.coverage);
             // The ledger holds what left before and after; what left after is the rest.
