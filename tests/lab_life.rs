@@ -326,8 +326,8 @@ fn paused_scans_go_on_and_exclusions_stay() {
     assert_eq!(results["ledger"]["total"].as_u64().unwrap(), packets.values().map(|n| u64::from(*n)).sum::<u64>());
 }
 
-/// How long after `scans exclude` has written its wish something still leaves for the excluded hosts. The aim is 250 ms;
-/// a busy machine gets more, and the figure is told.
+/// How long after `scans exclude` has written its wish something still leaves for the excluded hosts: at most 250 ms for
+/// most of them; a busy machine may stop this test itself for longer once, and the figure is told.
 #[test]
 fn an_exclusion_takes_effect_while_the_scan_runs() {
     let Some((site, _listeners)) = Site::build("x", 600) else {
@@ -361,7 +361,7 @@ fn an_exclusion_takes_effect_while_the_scan_runs() {
     }
     late.sort_unstable();
     println!("lab_life: last packet after an exclusion was told, ms: {late:?}");
-    assert!(late[hosts.len() - 1] < 1_000, "{late:?}");
+    assert!(late[hosts.len() / 2] <= 250 && late[hosts.len() - 1] < 1_000, "{late:?}");
     // What the gate let through is what the capture holds.
     assert_eq!(results["ledger"]["total"].as_u64(), Some(asked.len() as u64));
     assert_eq!(results["ledger"]["refused"], 0);
