@@ -18,11 +18,10 @@ pub(super) fn document(results: &mut Results) -> Result<Document> {
     let hosts = std::mem::take(&mut results.hosts);
     let rest = serde_json::to_string(results);
     let all: Vec<&[HostRecord]> = hosts.chunks(PART).collect();
-    let of = |parts: &[&[HostRecord]], first: bool| parts_of(parts, first);
     let (front, back) = all.split_at(all.len() / 2);
     let (front, back) = std::thread::scope(|scope| {
-        let second = scope.spawn(|| of(back, false));
-        let first = of(front, true);
+        let second = scope.spawn(|| parts_of(back, false));
+        let first = parts_of(front, true);
         (first, second.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
     results.hosts = hosts;

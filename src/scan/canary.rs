@@ -159,7 +159,7 @@ impl Engine {
         if let Some(host) = self.hosts.get_mut(canary.host as usize).filter(|h| h.first.is_some()) {
             host.last = now;
         }
-        self.shots.push(Shot::canary(canary.host, source_port));
+        self.shots.push(Shot::canary(canary.host, source_port, canary.port));
     }
 
     /// The probe to a canary did not leave.
@@ -168,18 +168,12 @@ impl Engine {
         self.canaries.flights.retain(|f| f.source_port != source_port);
     }
 
-    /// Counts the probes to canaries of a batch that has left.
+    /// Counts the probes to canaries of a batch that has left. Some may have been answered by now.
     pub(super) fn canaries_sent(&mut self) {
-        for shot in self.shots.iter().filter(|s| s.canary.is_some()) {
-            let flight = self.canaries.flights.iter().find(|f| Some(f.source_port) == shot.canary);
-            let canary = flight.and_then(|f| self.canaries.all.get(f.canary));
-            if let (Some(aim), Some(canary)) = (self.aims.get(shot.host as usize), canary) {
-                self.ledger.count(Entry {
-                    warrant: aim.target,
-                    destination: aim.destination,
-                    port: canary.port,
-                    probe: ProbeKind::Syn,
-                });
+        for shot in &self.shots {
+            if let (Some((_, port)), Some(aim)) = (shot.canary, self.aims.get(shot.host as usize)) {
+                let (warrant, destination) = (aim.target, aim.destination);
+                self.ledger.count(Entry { warrant, destination, port, probe: ProbeKind::Syn });
             }
         }
     }

@@ -72,13 +72,13 @@ pub(super) struct Shot {
     pub(super) place: u32,
     pub(super) control: bool,
     pub(super) last_try: bool,
-    /// The source port of a probe to a canary, which has no place.
-    pub(super) canary: Option<u16>,
+    /// Source port and port of a probe to a canary, which has no place.
+    pub(super) canary: Option<(u16, u16)>,
 }
 
 impl Shot {
-    pub(super) fn canary(host: u32, source_port: u16) -> Self {
-        Self { host, place: u32::MAX, control: false, last_try: false, canary: Some(source_port) }
+    pub(super) fn canary(host: u32, source_port: u16, port: u16) -> Self {
+        Self { host, place: u32::MAX, control: false, last_try: false, canary: Some((source_port, port)) }
     }
 }
 
@@ -544,8 +544,11 @@ impl Engine {
     pub(super) fn not_sent(&mut self, index: usize, cut: Option<Cut>) {
         let Some(shot) = self.shots.get(index).copied() else { return };
         self.shots.remove(index);
-        if let Some(source_port) = shot.canary {
+        if let Some((source_port, _)) = shot.canary {
             self.canary_not_sent(source_port);
+            if let (Some(cut), Some(host)) = (cut, self.hosts.get_mut(shot.host as usize)) {
+                host.cut.get_or_insert(cut);
+            }
             return;
         }
         self.canaries.others -= 1;
