@@ -264,3 +264,43 @@ impl Engine {
         self.canaries.all.iter().filter_map(note).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lang::job::Profile;
+    use crate::scan::answer::Ports;
+    use crate::scan::engine::Setup;
+    use crate::scan::hosts::{Aim, Cut};
+
+    /// A canary that the gate refuses is given up with its host, and not asked again each time it is due.
+    #[test]
+    fn a_canary_that_the_gate_refuses_is_given_up() {
+        let profile = Profile { ping: Vec::new(), ..Profile::initial_options() };
+        let aim = |n: u8| Aim {
+            target: n.into(),
+            destination: [198, 18, 0, n].into(),
+            next_hop: [3; 6],
+            source: 0,
+            rate: None,
+        };
+        let mut engine = Engine::new(Setup {
+            aims: vec![aim(1), aim(2)],
+            sources: vec![([198, 18, 0, 9].into(), [2; 6])],
+            tcp: &[80],
+            udp: &[],
+            profile: &profile,
+            seed: 7,
+            ports: Ports(61_000),
+            canaries: vec![(0, 443)],
+        });
+        let mut batch = Batch::default();
+        let now = Duration::from_secs(1);
+        assert_eq!(engine.next_canary(now), Some(0));
+        engine.fill(now, &mut batch);
+        let place = engine.shots.iter().position(|s| s.canary.is_some()).unwrap();
+        engine.not_sent(place, Some(Cut::Expired));
+        assert_eq!((engine.hosts[0].cut, engine.canaries.sent), (Some(Cut::Expired), 0));
+        assert_eq!(engine.next_canary(now * 2), None);
+    }
+}

@@ -246,9 +246,9 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn faults()(loss in prop_oneof![Just(0.0), 0.0..0.3], delay in 0u64..120, jitter in 0u64..40, repeated in 0.0..0.2, forged in 0.0..0.3, full in prop_oneof![Just(None), (2u64..9).prop_map(Some)]) -> Faults {
+    fn faults()(loss in prop_oneof![Just(0.0), 0.0..0.3], delay in 0u64..120, jitter in 0u64..40, repeated in 0.0..0.2, forged in 0.0..0.3, full in prop_oneof![Just(None), (2u64..9).prop_map(Some)], partial in any::<bool>()) -> Faults {
         Faults {
-            loss, repeated, forged,
+            loss, repeated, forged, partial,
             delay: Duration::from_millis(delay),
             jitter: Duration::from_millis(jitter),
             full_every: full,
@@ -516,6 +516,23 @@ fn a_canary_keeps_to_the_rules() {
     assert!(*of_first.last().unwrap() + Duration::from_millis(300) < end, "asked until the end");
     assert_eq!(captured(&sent), booked(&outcome));
     assert!(outcome.ledger.total() <= world.plan.cost.packets_max);
+}
+
+/// A canary's answer that comes while the rest of its batch waits for room: its probe is booked all the same.
+#[test]
+fn a_canary_is_booked_though_its_batch_has_not_left() {
+    let ports: Vec<u16> = (1..=100).collect();
+    let faults = Faults { full_every: Some(2), partial: true, ..Faults::default() };
+    let world = World::new(with_canary(plan_of(64, &ports, profile()), 443), canary_first(block(true)), faults);
+    let (outcome, sent, _) = world.scan(None, &crate::base::progress::Silent);
+    let canary = (host(0), 443, 6);
+    assert_eq!(booked(&outcome)[&canary], captured(&sent)[&canary]);
+    assert_eq!(captured(&sent), booked(&outcome));
+}
+
+fn canary_first(mut machines: HashMap<IpAddr, Machine>) -> HashMap<IpAddr, Machine> {
+    machines.get_mut(&host(0)).unwrap().open.insert(443);
+    machines
 }
 
 #[test]

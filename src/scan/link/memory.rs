@@ -54,6 +54,8 @@ pub(in crate::scan) struct Faults {
     pub(in crate::scan) forged: f64,
     /// Every so many sends the system's queue is full.
     pub(in crate::scan) full_every: Option<u64>,
+    /// The system takes only some frames of a batch at a time.
+    pub(in crate::scan) partial: bool,
     /// From this moment on the interface is down; what is on its way still comes.
     pub(in crate::scan) down: Option<Duration>,
     /// Every so many sends this process does not run for so long.
@@ -303,7 +305,9 @@ impl Link for MemoryLink {
         if self.faults.down.is_some_and(|down| now >= down) {
             return Err(io::Error::from_raw_os_error(100));
         }
-        for i in from..batch.len() {
+        let left = batch.len() - from;
+        let count = if self.faults.partial { 1 + (self.uniform() * left as f64) as usize } else { left };
+        for i in from..from + count {
             let frame = batch.frame(i).to_vec();
             self.carry(&frame, now);
             if self.keep {
@@ -311,13 +315,13 @@ impl Link for MemoryLink {
             }
         }
         // A million frames a second.
-        self.clock.advance(Duration::from_micros((batch.len() - from) as u64));
+        self.clock.advance(Duration::from_micros(count as u64));
         if let Some((every, stall)) = self.faults.stall
             && self.calls.is_multiple_of(every)
         {
             self.clock.advance(stall);
         }
-        Ok(batch.len() - from)
+        Ok(count)
     }
 
     fn receive(&mut self, wait: Duration, take: &mut dyn FnMut(&[u8])) -> io::Result<()> {
