@@ -98,8 +98,9 @@ struct Scanner<'a, 'b> {
     /// Ends of waiting, earliest first; those of answered questions stay until their time.
     deadlines: BinaryHeap<Reverse<(Duration, u32)>>,
     ready: Vec<u32>,
-    /// Most sockets at once.
+    /// Most sockets at once: allowed, and so far.
     width: usize,
+    widest: usize,
     window: Window,
     rtt: Rtt,
     /// Nothing is asked before this moment, for lack of sockets.
@@ -132,6 +133,7 @@ impl<'a, 'b> Scanner<'a, 'b> {
             deadlines: BinaryHeap::new(),
             ready: Vec::new(),
             width,
+            widest: 0,
             window: Window::new(width),
             rtt: Rtt::default(),
             pause_until: Duration::ZERO,
@@ -313,6 +315,7 @@ impl<'a, 'b> Scanner<'a, 'b> {
             Err(error) => return self.not_asked(question, at, &error, now, questions),
         };
         self.book(&question, addr, now);
+        self.widest = self.widest.max(self.sockets.busy());
         let host = self.hosts.get(question.target as usize).map_or(Rtt::default(), |h| h.rtt);
         let last = question.tries >= self.input.plan.profile.retries;
         let wait = wait(host, self.rtt, question.tries, last);
@@ -484,6 +487,7 @@ impl<'a, 'b> Scanner<'a, 'b> {
     }
 
     fn notes(&mut self) {
+        self.outcome.notes.push(format!("{} connections in flight at most", self.widest));
         let (answers, repeated) = self.answers;
         if repeated > 0 {
             let share = repeated as f64 * 100.0 / answers.max(1) as f64;
