@@ -38,7 +38,10 @@ fn canaries(work: &Work<'_>, arranged: &[(i64, usize)], addressed: &Addressed) -
     let rows = arranged.iter().map(|(_, old)| addressed.rows.get(*old).copied().flatten());
     let matching = rows.zip(0u32..).filter(|(row, _)| row.is_some_and(|r| members.of(r) == Truth::In));
     let pairs = matching.flat_map(|(_, target)| canary.tcp.iter().map(move |port| (target, port)));
-    Some(Canaries { pairs: pairs.take(CANARIES).collect(), clause: work.locate(canary.span) })
+    let mut pairs: Vec<(u32, u16)> = pairs.collect();
+    let more = pairs.len().saturating_sub(CANARIES);
+    pairs.truncate(CANARIES);
+    Some(Canaries { pairs, more, clause: work.locate(canary.span) })
 }
 
 /// The lowest rate that any asset behind a target asks for, where it is below what the profile allows one address.

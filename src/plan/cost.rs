@@ -60,7 +60,8 @@ pub fn bound(
     let rate = profile.rate.map(|r| r.per_second);
     let host_rate = [slowest, profile.per_host.map(|r| r.per_second)].into_iter().flatten().min();
     let time = |packets: u64, rate: Option<u32>| packets.div_ceil(u64::from(rate.unwrap_or(u32::MAX)).max(1));
-    let seconds = time(packets_max, rate).max(time(per_host_max, host_rate));
+    // Canaries are asked while others are; nobody waits for them.
+    let seconds = time(packets_max, rate).max(time(per_host_max - to_canaries, host_rate));
     let per_port = if talks(profile) { per_port } else { 0 };
     let connections_max = targets.saturating_mul(probed).saturating_mul(u64::from(per_port));
     Cost { packets_max, per_host_max, seconds, connections_per_port_max: per_port, connections_max }
@@ -93,5 +94,6 @@ mod tests {
         // A canary may be asked 200 times, and once more for each hundred packets.
         let cost = bound(&profile, &probes, 10, None, 600, true);
         assert_eq!((cost.per_host_max, cost.packets_max), (47 + 204, 470 + 204));
+        assert_eq!((cost.seconds, bound(&profile, &probes, 10, Some(1), 600, true).seconds), (7, 47));
     }
 }

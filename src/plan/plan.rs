@@ -182,6 +182,8 @@ pub enum Launch {
 pub struct Canaries {
     /// Index of the target and TCP port, in plan order; empty where no target matches.
     pub pairs: Vec<(u32, u16)>,
+    /// How many more match and are not asked.
+    pub more: usize,
     /// The block.
     pub clause: Location,
 }

@@ -170,7 +170,11 @@ fn canaries(plan: &Plan, out: &mut String) {
         n if n > SHOWN => format!("{} and {} more", shown.join(", "), n - SHOWN),
         _ => shown.join(", "),
     };
-    let _ = writeln!(out, "Canary: {text}  ({})", canaries.clause);
+    let unasked = match canaries.more {
+        0 => String::new(),
+        n => format!("; {n} more match and are not asked"),
+    };
+    let _ = writeln!(out, "Canary: {text}{unasked}  ({})", canaries.clause);
 }
 
 /// Targets shown before the rest is only counted.

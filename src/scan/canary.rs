@@ -5,11 +5,12 @@
 //! A canary counts once it has answered: from then on each probe to it that stays without an answer is a loss. One that
 //! never answers, is closed, or falls silent while others go on answering tells nothing, and the report says so.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::engine::{Engine, Phase, Shot};
 use super::grid::Ask;
-use super::ledger::Entry;
+use super::ledger::{Entry, Ledger};
 use super::link::Batch;
 use super::observation::{ProbeKind, Reason};
 use crate::plan::cost::{CANARY_PACKETS, CANARY_SHARE};
@@ -80,6 +81,11 @@ pub(super) struct Canaries {
     pub(super) others: u64,
 }
 
+/// The note of a canary whose target nothing was sent to.
+pub(super) fn left_out(addr: IpAddr, port: u16) -> String {
+    format!("canary {addr} tcp {port}: its target was left out, so it tells no loss")
+}
+
 impl Canaries {
     /// Hosts by number, and ports.
     pub(super) fn new(pairs: impl IntoIterator<Item = (u32, u16)>) -> Self {
@@ -95,6 +101,13 @@ impl Canaries {
             not_before: Duration::ZERO,
         };
         Self { all: pairs.into_iter().map(canary).collect(), ..Self::default() }
+    }
+
+    /// Counts what other engines of the run have sent: the bound is the run's.
+    pub(super) fn carry(&mut self, ledger: &Ledger) {
+        // Single lines of engines' ledgers are those of canaries.
+        self.sent += ledger.single();
+        self.others += ledger.total() - ledger.single();
     }
 
     /// A number that differs from probe to probe. (Knuth, The Art of Computer Programming, 6.4.)
@@ -253,6 +266,9 @@ impl Engine {
             let asked = canary.answered + canary.lost;
             Some(match canary.state {
                 State::Sings => format!("{name}: {} of {asked} probes answered", canary.answered),
+                State::Unknown if self.hosts.get(canary.host as usize).is_some_and(|h| h.cut.is_some()) => {
+                    left_out(aim.destination, canary.port)
+                }
                 State::Unknown if asked == 0 => format!("{name}: the scan was over before it could answer"),
                 State::Unknown => format!("{name}: none of {asked} probes answered, so it tells no loss"),
                 State::Closed => format!("{name}: the port is closed, so it tells no loss"),

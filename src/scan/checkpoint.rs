@@ -383,9 +383,7 @@ impl Engine {
         self.counters.duplicates = duplicates;
         self.counters.strangers = strangers;
         self.counters.dropped = dropped;
-        // Single lines of an engine's ledger are its canaries'.
-        self.canaries.sent = self.ledger.single();
-        self.canaries.others = self.ledger.total() - self.canaries.sent;
+        self.canaries.carry(&self.ledger);
         self.asleep = self.hosts.iter().filter(|h| h.alive.is_none()).count() as u32;
         self.phase = phase;
         let (fresh, seed) = self.grid_of(phase);

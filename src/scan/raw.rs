@@ -1,9 +1,10 @@
 //! Raw mode: the engine over a link, interface by interface. Every frame passes the gate and is counted in the ledger.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::answer::Ports;
+use super::canary::left_out;
 use super::checkpoint::{Earlier, Kept};
 use super::drive::{Sender, drive};
 use super::engine::{Engine, Setup};
@@ -85,7 +86,11 @@ pub(super) fn scan_over(
     if input.stop.wish() != StopWish::None {
         kept.keep(input, outcome);
     }
+    let pairs = input.plan.canaries.iter().flat_map(|c| &c.pairs).filter(|pair| !measured.canaries.contains(pair));
+    let name = |(target, port): &(u32, u16)| Some((input.plan.targets.get(*target as usize)?.addr(), *port));
+    let unreached = pairs.filter_map(name).map(|(addr, port)| left_out(addr, port)).collect::<Vec<_>>();
     measured.tell(input, outcome);
+    outcome.notes.extend(unreached);
     input.progress.finish("scan");
 }
 
@@ -119,6 +124,8 @@ struct Measured {
     /// What the engines sent. It joins the outcome's ledger at the end: until then that one is what checkpoints hold of
     /// packets outside of the engines.
     ledger: Ledger,
+    /// Canaries that an engine had.
+    canaries: HashSet<(u32, u16)>,
 }
 
 impl Measured {
@@ -231,6 +238,7 @@ impl Work<'_, '_> {
             canaries,
         };
         let mut engine = Engine::new(setup);
+        engine.canaries.carry(&self.measured.ledger);
         let Some(mut earlier) = earlier else { return engine };
         if !engine.restore(&mut earlier) {
             outcome
@@ -285,10 +293,15 @@ impl Work<'_, '_> {
     }
 
     /// The plan's canaries that are reached over this link.
-    fn canaries(&self, aims: &[Aim]) -> Vec<(u32, u16)> {
-        let pairs = self.input.plan.canaries.iter().flat_map(|c| &c.pairs);
-        let place = |target: u32| aims.iter().position(|a| a.target == target);
-        pairs.filter_map(|(target, port)| Some((place(*target)? as u32, *port))).collect()
+    fn canaries(&mut self, aims: &[Aim]) -> Vec<(u32, u16)> {
+        let mut here = Vec::new();
+        for (target, port) in self.input.plan.canaries.iter().flat_map(|c| &c.pairs) {
+            if let Some(place) = aims.iter().position(|a| a.target == *target) {
+                self.measured.canaries.insert((*target, *port));
+                here.push((place as u32, *port));
+            }
+        }
+        here
     }
 
     fn collect(&mut self, engine: &mut Engine, outcome: &mut ScanOutcome) {

@@ -275,6 +275,7 @@ proptest! {
         ping in any::<bool>(),
         skip in any::<bool>(),
         canary in prop_oneof![Just(None), (1u16..14).prop_map(Some)],
+        links in 1usize..3,
         seed in any::<u64>(),
     ) {
         let limit = |n: Option<u32>| n.map(|per_second| Rate { per_second });
@@ -292,13 +293,15 @@ proptest! {
             .collect();
         if let Some(port) = canary {
             plan = with_canary(plan, port);
+            // The bound is one for all links.
+            plan.canaries.as_mut().unwrap().pairs.extend((machines.len() > 1).then_some((1, port)));
         }
         let lossless = faults.loss == 0.0;
         let machines: HashMap<IpAddr, Machine> = machines.into_iter().enumerate().map(|(i, m)| (host(i), m)).collect();
         // Machines that nobody may talk to stand beside the targets.
         let mut all_machines = machines.clone();
         all_machines.extend((20..30).map(|n| (host(n), Machine { every: true, ..Machine::default() })));
-        let world = World { seed, ..World::new(plan, all_machines, faults) };
+        let world = World { seed, ..World::new(plan, all_machines, faults).over(links) };
         let (outcome, sent, _) = world.scan(None, &crate::base::progress::Silent);
 
         let capture = captured(&sent);
@@ -405,7 +408,7 @@ fn a_narrow_path_is_not_buried() {
 /// A plan whose canary is a port of its first target.
 fn with_canary(mut plan: Plan, port: u16) -> Plan {
     let clause = Location { file: "job.pal".into(), line: 1, column: 1 };
-    plan.canaries = Some(Canaries { pairs: vec![(0, port)], clause });
+    plan.canaries = Some(Canaries { pairs: vec![(0, port)], more: 0, clause });
     plan.cost = cost::bound(&plan.profile, &plan.probes, plan.targets.len() as u64, None, 600, true);
     plan
 }
@@ -464,6 +467,28 @@ fn a_canary_measures_what_silence_cannot() {
     assert!(recall.reached() && (0.04..0.2).contains(&recall.tally.loss()), "{}", recall.describe());
     assert!(outcome.ledger.total() < 64 * 200 * 5, "the recall was reached before all tries");
     assert_eq!(captured(&sent), booked(&outcome));
+}
+
+/// Canaries on two links have one budget, and one on a link that cannot be opened is told.
+#[test]
+fn canaries_on_several_links_keep_to_one_bound() {
+    let ports: Vec<u16> = (1..=30).collect();
+    let profile = Profile { rate: Some(Rate { per_second: 300 }), retries: 2, ..profile() };
+    let mut plan = with_canary(plan_of(8, &ports, profile), 443);
+    plan.canaries.as_mut().unwrap().pairs.push((1, 443));
+    let machines: HashMap<IpAddr, Machine> =
+        (0..8).map(|n| (host(n), Machine { open: [443].into(), silent: true, ..Machine::default() })).collect();
+    let mut world = World::new(plan, machines, Faults::default()).over(2);
+    let (outcome, sent, _) = world.scan(None, &crate::base::progress::Silent);
+    let capture = captured(&sent);
+    let to_canaries = capture[&(host(0), 443, 6)] + capture[&(host(1), 443, 6)];
+    let others = capture.values().sum::<u32>() - to_canaries;
+    assert!(to_canaries <= 200 + others / 100, "{to_canaries} of {others}");
+    assert_eq!(canary_notes(&outcome).len(), 2);
+    world.shut.insert(2);
+    let (outcome, ..) = world.scan(None, &crate::base::progress::Silent);
+    let told = "canary 198.18.0.1 tcp 443: its target was left out, so it tells no loss";
+    assert!(canary_notes(&outcome).contains(&told), "{:?}", outcome.notes);
 }
 
 /// A canary that is silent or closed, or falls silent, tells nothing, slows nothing, and is named.
