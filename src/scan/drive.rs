@@ -21,6 +21,8 @@ use crate::base::progress::StopWish;
 
 /// How long to go on listening after a gentle stop.
 const LAST_REPLIES: Duration = Duration::from_millis(300);
+/// How late a frame may leave after it was counted: less than the fiftieth of a second that rates allow for.
+const PATIENCE: Duration = Duration::from_millis(15);
 /// Longest sleep of the loop, so that wishes are seen.
 const LONGEST_SLEEP: Duration = Duration::from_millis(50);
 /// Shortest sleep: the loop never spins on a moment that is just now.
@@ -29,6 +31,8 @@ const SHORTEST_SLEEP: Duration = Duration::from_micros(20);
 const UPKEEP: Duration = Duration::from_millis(50);
 /// Between two checkpoints.
 const CHECKPOINT: Duration = Duration::from_millis(400);
+/// After such a pause in its troubles a link has new ones.
+const PAUSE: Duration = Duration::from_secs(2);
 /// How long an interface may be down before the link counts as lost.
 pub(super) const DOWN: Duration = Duration::from_secs(10);
 
@@ -39,7 +43,8 @@ pub(super) struct Sender<'a, 'b> {
     pub(super) outcome: &'a mut ScanOutcome,
     time: WarrantTime,
     exclusions: usize,
-    down: Option<Duration>,
+    /// Since when nothing leaves, and when that was last seen.
+    down: Option<(Duration, Duration)>,
     /// What the engine's time is ahead of the clock's.
     pub(super) ahead: Duration,
 }
@@ -109,45 +114,66 @@ impl<'a, 'b> Sender<'a, 'b> {
                 index += 1;
             }
         }
+        let late = |sender: &mut Self, engine: &mut &mut Engine, frame: &[u8]| sender.late(engine, frame);
+        let refused = |_: &mut Self, engine: &mut &mut Engine, i| engine.not_sent(i, Some(Cut::Refused));
+        let (sent, end) = self.push(link, batch, &mut &mut *engine, refused, late);
+        // What could not leave in time is asked for again: the gate, the rates and whoever wants to stop come first.
+        (sent..batch.len()).for_each(|_| engine.not_sent(sent, None));
+        engine.canaries_sent();
+        end != Pushed::Lost
+    }
+
+    /// Sends frames that the gate has let pass; how many left, and what became of the rest. What the link refuses for
+    /// good goes to `refused`, what comes in meanwhile to `take`.
+    fn push<C>(
+        &mut self,
+        link: &mut dyn Link,
+        batch: &mut Batch,
+        context: &mut C,
+        refused: impl Fn(&mut Self, &mut C, usize),
+        take: impl Fn(&mut Self, &mut C, &[u8]),
+    ) -> (usize, Pushed) {
+        let began = self.input.clock.elapsed();
         let mut sent = 0;
         while sent < batch.len() {
-            match link.send(batch, sent) {
+            let error = match link.send(batch, sent) {
                 Ok(n) => {
                     sent += n;
+                    self.outcome.counters.sent += n as u64;
                     self.down = None;
+                    continue;
                 }
-                Err(error) => match self.trouble(&error) {
-                    Trouble::Wait(wait) => {
-                        // Answers may be what the queue is full of; they are taken in at the next look.
-                        if self.input.stop.wish() == StopWish::Now
-                            || link.receive(wait, &mut |f| self.late(engine, f)).is_err()
-                        {
-                            (sent..batch.len()).for_each(|_| engine.not_sent(sent, None));
-                            break;
-                        }
+                Err(error) => error,
+            };
+            match self.trouble(&error) {
+                Trouble::Wait(wait) => {
+                    let waited = self.input.clock.elapsed().saturating_sub(began);
+                    if waited >= PATIENCE || self.input.stop.wish() != StopWish::None {
+                        return (sent, Pushed::PutOff);
                     }
-                    Trouble::Frame => {
-                        self.outcome.counters.send_errors += 1;
-                        batch.remove(sent);
-                        engine.not_sent(sent, Some(Cut::Refused));
+                    // Answers may be what the queue is full of.
+                    let wait = wait.min(PATIENCE - waited);
+                    if !self.listen(link, wait, &mut |sender, frame| take(sender, context, frame)) {
+                        return (sent, Pushed::Lost);
                     }
-                    Trouble::Lost => {
-                        (sent..batch.len()).for_each(|_| engine.not_sent(sent, None));
-                        engine.canaries_sent();
-                        self.outcome.counters.sent += sent as u64;
-                        return self.link_lost(&error);
-                    }
-                },
+                }
+                Trouble::Frame => {
+                    self.outcome.counters.send_errors += 1;
+                    batch.remove(sent);
+                    refused(self, context, sent);
+                }
+                Trouble::Lost => {
+                    self.link_lost(&error);
+                    return (sent, Pushed::Lost);
+                }
             }
         }
-        engine.canaries_sent();
-        self.outcome.counters.sent += sent as u64;
-        true
+        (sent, Pushed::All)
     }
 
     /// Takes in a frame that came while something else was waited for.
     pub(super) fn late(&mut self, engine: &mut Engine, frame: &[u8]) {
-        let now = engine.present;
+        let now = self.input.clock.elapsed() + self.ahead;
         take(engine, self.outcome, self.input, frame, now);
     }
 
@@ -159,74 +185,71 @@ impl<'a, 'b> Sender<'a, 'b> {
         }
     }
 
-    /// Sends frames of the link's upkeep, each counted under its warrant where it has one. What comes in while the system
-    /// has no room for more goes to `take`. False where the link is gone, or somebody wanted to stop meanwhile.
+    /// Sends frames of the link's upkeep, each with whom it is about, and counted under its warrant where it has one.
+    /// What comes in while the system has no room for more goes to `take`. What could not leave in time stays.
     pub(super) fn upkeep(
         &mut self,
         link: &mut dyn Link,
         batch: &mut Batch,
-        mut entries: Vec<Option<Entry>>,
+        errands: &mut Vec<(IpAddr, Option<Entry>)>,
         take: &mut dyn FnMut(&mut Self, &[u8]),
-    ) -> bool {
+    ) -> Pushed {
         self.look_for_exclusions();
         let now = self.warrant_time();
         let mut index = 0;
         while index < batch.len() {
-            let entry = entries.get(index).copied().flatten();
-            match (self.gate.frame(batch.frame(index), now), entry) {
-                (Ok(Pass::Warrant(addr)), Some(entry)) if addr == entry.destination => index += 1,
-                (Ok(Pass::Upkeep), None) => index += 1,
-                (refusal, _) => {
-                    self.refused(refusal.err().unwrap_or(Refusal::Unreadable));
+            let Some((about, entry)) = errands.get_mut(index) else { break };
+            match self.gate.frame(batch.frame(index), now) {
+                Ok(Pass::Warrant(addr)) if addr == *about && entry.is_some() => index += 1,
+                Ok(Pass::Upkeep) => {
+                    // A target may be a gateway as well.
+                    *entry = None;
+                    index += 1;
+                }
+                other => {
+                    self.refused(other.err().unwrap_or(Refusal::Unreadable));
                     batch.remove(index);
-                    entries.remove(index);
+                    errands.remove(index);
                 }
             }
         }
-        let mut sent = 0;
-        while sent < batch.len() {
-            match link.send(batch, sent) {
-                Ok(n) => {
-                    for entry in entries.get(sent..sent + n).unwrap_or_default() {
-                        match entry {
-                            Some(entry) => self.outcome.ledger.count(*entry),
-                            None => self.outcome.ledger.upkeep += 1,
-                        }
-                    }
-                    sent += n;
-                    self.outcome.counters.sent += n as u64;
-                    self.down = None;
-                }
-                Err(error) => match self.trouble(&error) {
-                    Trouble::Wait(wait) => {
-                        if self.input.stop.wish() != StopWish::None {
-                            return false;
-                        }
-                        if let Err(error) = link.receive(wait, &mut |frame| take(self, frame))
-                            && !matches!(self.trouble(&error), Trouble::Wait(_))
-                        {
-                            return self.link_lost(&error);
-                        }
-                    }
-                    Trouble::Frame => {
-                        self.outcome.counters.send_errors += 1;
-                        batch.remove(sent);
-                        entries.remove(sent);
-                    }
-                    Trouble::Lost => return self.link_lost(&error),
-                },
+        let mut context = (errands, take);
+        let (sent, end) = self.push(
+            link,
+            batch,
+            &mut context,
+            |_, (errands, _), i| {
+                errands.remove(i);
+            },
+            |sender, (_, take), frame| take(sender, frame),
+        );
+        for (_, entry) in context.0.drain(..sent) {
+            match entry {
+                Some(entry) => self.outcome.ledger.count(entry),
+                None => self.outcome.ledger.upkeep += 1,
             }
         }
-        true
+        end
+    }
+
+    /// Listens for so long; false where the link is gone.
+    pub(super) fn listen(
+        &mut self,
+        link: &mut dyn Link,
+        wait: Duration,
+        take: &mut dyn FnMut(&mut Self, &[u8]),
+    ) -> bool {
+        let Err(error) = link.receive(wait, &mut |frame| take(self, frame)) else { return true };
+        matches!(self.trouble(&error), Trouble::Wait(_)) || self.link_lost(&error)
     }
 
     /// What a refused send means: errno(3) on Linux.
     fn trouble(&mut self, error: &std::io::Error) -> Trouble {
         match error.raw_os_error() {
-            // ENOBUFS, EAGAIN: the queue is full; let it drain.
+            // ENOBUFS, EAGAIN: the queue is full, or the interface has no carrier.
             Some(105 | 11) => {
                 self.outcome.counters.put_off += 1;
-                Trouble::Wait(Duration::from_millis(1))
+                if self.down_for() < DOWN { Trouble::Wait(Duration::from_millis(1)) } else { Trouble::Lost }
             }
             // EINTR.
             Some(4) => Trouble::Wait(Duration::ZERO),
@@ -234,22 +257,40 @@ impl<'a, 'b> Sender<'a, 'b> {
             Some(90 | 22) => Trouble::Frame,
             // ENETDOWN, ENETUNREACH: the interface is down, and may come back.
             Some(100 | 101) => {
-                let now = self.input.clock.elapsed();
-                let since = *self.down.get_or_insert(now);
-                if since == now {
+                let since = self.down_for();
+                if since.is_zero() {
                     self.outcome.notes.push("the interface went down while the scan ran".into());
                 }
-                if now.saturating_sub(since) < DOWN { Trouble::Wait(LONGEST_SLEEP) } else { Trouble::Lost }
+                if since < DOWN { Trouble::Wait(LONGEST_SLEEP) } else { Trouble::Lost }
             }
             _ if error.kind() == std::io::ErrorKind::WouldBlock => Trouble::Wait(Duration::from_millis(1)),
             _ => Trouble::Lost,
         }
     }
 
+    /// For how long nothing has left that was to leave.
+    fn down_for(&mut self) -> Duration {
+        let now = self.input.clock.elapsed();
+        let since = self.down.filter(|(_, last)| now.saturating_sub(*last) < PAUSE).map_or(now, |(since, _)| since);
+        self.down = Some((since, now));
+        now.saturating_sub(since)
+    }
+
     fn link_lost(&mut self, error: &std::io::Error) -> bool {
         self.outcome.errors.push(format!("the link was lost: {error}; what was known is kept"));
         false
     }
+}
+
+/// What became of frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pushed {
+    /// All have left.
+    All,
+    /// Some could not leave for as long as a frame may be late, or somebody wants to stop.
+    PutOff,
+    /// The link is gone.
+    Lost,
 }
 
 enum Trouble {
@@ -338,18 +379,15 @@ pub(super) fn drive(
         // An answer found after a sleep may have come at any moment of it, and woken us at once.
         engine.slack = engine_time().saturating_sub(looked);
         let mut now = None;
-        let taken = link.receive(wait, &mut |frame| {
+        let heard = sender.listen(link, wait, &mut |sender, frame| {
             let now = *now.get_or_insert_with(engine_time);
             take(engine, sender.outcome, input, frame, now);
         });
-        let now = engine_time();
-        looked = now;
-        if let Err(error) = taken
-            && matches!(sender.trouble(&error), Trouble::Frame | Trouble::Lost)
-        {
-            sender.link_lost(&error);
+        if !heard {
             break;
         }
+        let now = engine_time();
+        looked = now;
         if now.saturating_sub(upkept) >= UPKEEP {
             upkept = now;
             kernel.look(link, engine, sender.outcome);

@@ -165,8 +165,6 @@ pub(super) struct Engine {
     pub(super) base: Duration,
     /// Wall time and engine time of the checkpoint it came from.
     pub(super) before: Option<(jiff::Timestamp, Duration)>,
-    /// The moment of the last fill.
-    pub(super) present: Duration,
     /// Nothing is sent before this moment.
     pub(super) not_before: Duration,
     /// Time since the link was last read: how late an answer may be noticed.
@@ -235,7 +233,6 @@ impl Engine {
             told: Told::default(),
             base: Duration::ZERO,
             before: None,
-            present: Duration::ZERO,
             not_before: Duration::ZERO,
             slack: Duration::ZERO,
             aims: setup.aims,
@@ -343,7 +340,6 @@ impl Engine {
     pub(super) fn fill(&mut self, now: Duration, batch: &mut Batch) -> Next {
         batch.clear();
         self.shots.clear();
-        self.present = now;
         self.auto.look(now);
         self.end_controls(now);
         self.end_canaries(now);

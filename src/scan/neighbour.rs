@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::drive::Sender;
+use super::drive::{Pushed, Sender};
 use super::ledger::Entry;
 use super::link::{BATCH, Batch, Link};
 use super::observation::ProbeKind;
@@ -43,7 +43,7 @@ pub(super) fn neighbours(
     for _ in 0..NEIGHBOUR_TRIES {
         let mut queue: VecDeque<_> = wanted.iter().map(|(a, (s, w))| (*a, *s, *w)).collect();
         while !queue.is_empty() {
-            let (mut batch, mut entries) = (Batch::default(), Vec::new());
+            let (mut batch, mut errands) = (Batch::default(), Vec::new());
             let (mut put_off, mut earliest) = (0, Duration::MAX);
             while batch.len() < BATCH
                 && put_off < queue.len()
@@ -55,7 +55,7 @@ pub(super) fn neighbours(
                     Ok(()) => {
                         batch.push(&frame);
                         let entry = |w| Entry { warrant: w, destination: addr, port: 0, probe: ProbeKind::Neighbour };
-                        entries.push(warrant.map(entry));
+                        errands.push((addr, warrant.map(entry)));
                         (put_off, earliest) = (0, Duration::MAX);
                     }
                     Err((at, for_all)) => {
@@ -70,20 +70,25 @@ pub(super) fn neighbours(
                     others(sender, frame);
                 }
             };
-            if !sender.upkeep(link, &mut batch, entries, &mut take) || sender.input.stop.wish() != StopWish::None {
+            let pushed = sender.upkeep(link, &mut batch, &mut errands, &mut take);
+            if pushed == Pushed::Lost || sender.input.stop.wish() != StopWish::None {
                 return found;
             }
+            let unsent = errands.iter().filter_map(|(addr, _)| wanted.get(addr).map(|(s, w)| (*addr, *s, *w)));
+            queue.extend(unsent);
             if !queue.is_empty() {
                 let blocked = put_off >= queue.len();
                 let until = if blocked { earliest.saturating_sub(clock.elapsed()) } else { Duration::ZERO };
                 let pause = until.clamp(PAUSE, LONGEST_SLEEP);
-                collect(link, pause, own, &mut wanted, &mut found, &mut |frame| others(sender, frame));
+                if !collect(link, pause, own, &mut wanted, &mut found, sender, others) {
+                    return found;
+                }
             }
         }
         let until = clock.elapsed() + WAIT;
         while !wanted.is_empty() && clock.elapsed() < until {
             let pause = LONGEST_SLEEP.min(until.saturating_sub(clock.elapsed()));
-            if !collect(link, pause, own, &mut wanted, &mut found, &mut |frame| others(sender, frame)) {
+            if !collect(link, pause, own, &mut wanted, &mut found, sender, others) {
                 return found;
             }
         }
@@ -94,20 +99,21 @@ pub(super) fn neighbours(
     found
 }
 
+/// Listens for so long; false where the link is gone.
 fn collect(
     link: &mut dyn Link,
     wait: Duration,
     own: Hardware,
     wanted: &mut Wanted,
     found: &mut HashMap<IpAddr, Hardware>,
-    others: &mut dyn FnMut(&[u8]),
+    sender: &mut Sender<'_, '_>,
+    others: &mut Others<'_>,
 ) -> bool {
-    let taken = link.receive(wait, &mut |frame| {
+    sender.listen(link, wait, &mut |sender, frame| {
         if !noted(frame, own, wanted, found) {
-            others(frame);
+            others(sender, frame);
         }
-    });
-    taken.is_ok()
+    })
 }
 
 /// Notes the answer of a neighbour that is asked for; false where a frame is none. It is addressed to who asked: what is

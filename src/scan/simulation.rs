@@ -246,12 +246,13 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn faults()(loss in prop_oneof![Just(0.0), 0.0..0.3], delay in 0u64..120, jitter in 0u64..40, repeated in 0.0..0.2, forged in 0.0..0.3, full in prop_oneof![Just(None), (2u64..9).prop_map(Some)], partial in any::<bool>()) -> Faults {
+    fn faults()(loss in prop_oneof![Just(0.0), 0.0..0.3], delay in 0u64..120, jitter in 0u64..40, repeated in 0.0..0.2, forged in 0.0..0.3, full in prop_oneof![Just(None), (2u64..9).prop_map(Some)], partial in any::<bool>(), blocked in prop_oneof![Just(None), (1_000u64..2_500, 1u64..400).prop_map(Some)]) -> Faults {
         Faults {
             loss, repeated, forged, partial,
             delay: Duration::from_millis(delay),
             jitter: Duration::from_millis(jitter),
             full_every: full,
+            full: blocked.map(|(from, len)| (Duration::from_millis(from), Duration::from_millis(from + len))),
             ..Faults::default()
         }
     }
@@ -708,12 +709,13 @@ fn what_is_answered_while_its_last_try_waits_counts_once() {
     let ports: Vec<u16> = (1..=100).collect();
     let faults =
         Faults { delay: Duration::from_millis(700), down: Some(Duration::from_millis(2_500)), ..Faults::default() };
-    let world = World::new(plan_of(64, &ports, Profile { retries: 1, ..profile() }), block(false), faults);
+    let world = World::new(plan_of(64, &ports, Profile { retries: 1, ..profile() }), block(true), faults);
     let (outcome, sent, _) = world.scan(None, &crate::base::progress::Silent);
     assert!(outcome.errors[0].starts_with("the link was lost"), "{:?}", outcome.errors);
     let booked = booked(&outcome);
     assert_eq!(captured(&sent), booked);
     assert!(booked.len() > 100 && booked.values().all(|n| *n == 1), "{} pairs", booked.len());
-    assert_eq!(outcome.coverage.done, booked.len() as u64);
+    assert_eq!(found(&outcome), world.truth());
+    assert_eq!(outcome.coverage.done, world.truth().len() as u64, "the silent ones lack a try");
     assert_eq!(outcome.hosts.iter().flat_map(|h| h.counts.values()).sum::<u32>() as usize, booked.len());
 }

@@ -487,7 +487,9 @@ impl<'a, 'b> Scanner<'a, 'b> {
     }
 
     fn notes(&mut self) {
-        self.outcome.notes.push(format!("{} connections in flight at most", self.widest));
+        if self.widest > 0 {
+            self.outcome.notes.push(format!("{} connections in flight at most", self.widest));
+        }
         let (answers, repeated) = self.answers;
         if repeated > 0 {
             let share = repeated as f64 * 100.0 / answers.max(1) as f64;

@@ -54,6 +54,8 @@ pub(in crate::scan) struct Faults {
     pub(in crate::scan) forged: f64,
     /// Every so many sends the system's queue is full.
     pub(in crate::scan) full_every: Option<u64>,
+    /// From one moment to another it is always full, as where there is no carrier.
+    pub(in crate::scan) full: Option<(Duration, Duration)>,
     /// The system takes only some frames of a batch at a time.
     pub(in crate::scan) partial: bool,
     /// From this moment on the interface is down; what is on its way still comes.
@@ -302,6 +304,9 @@ impl Link for MemoryLink {
             return Err(io::Error::from_raw_os_error(105));
         }
         let now = self.clock.elapsed();
+        if self.faults.full.is_some_and(|(from, to)| (from..to).contains(&now)) {
+            return Err(io::Error::from_raw_os_error(105));
+        }
         if self.faults.down.is_some_and(|down| now >= down) {
             return Err(io::Error::from_raw_os_error(100));
         }

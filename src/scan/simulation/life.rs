@@ -299,3 +299,42 @@ fn whoever_goes_on_from_a_checkpoint_finds_the_same() {
         assert_eq!(found(&anew), found(&whole));
     }
 }
+
+/// A queue that stays full is no hang: the scan looks up, and what was ready to leave is judged again when it can.
+#[test]
+fn what_waits_for_a_full_queue_is_judged_again() {
+    let ports: Vec<u16> = (1..=100).collect();
+    let block = (Duration::from_millis(1_500), Duration::from_millis(4_500));
+    let profile = Profile { rate: Some(Rate { per_second: 20 }), retries: 0, ..profile() };
+    let machines: HashMap<IpAddr, Machine> = (0..2).map(|n| (host(n), Machine::default())).collect();
+    let faults = Faults { full: Some(block), ..Faults::default() };
+    let world = World::new(plan_of(2, &ports, profile.clone()), machines.clone(), faults);
+    let clock = Arc::new(ManualClock::at(Timestamp::from_second(1_000).unwrap()));
+    let progress = AtUpdate(|_| {
+        if clock.elapsed() > Duration::from_secs(3) && world.exclusions.after(0).is_empty() {
+            world.exclusions.add(AddrRange::single(host(0)));
+        }
+    });
+    let (outcome, sent, _) = world.scan_by(&clock, None, &progress);
+    assert_eq!(captured(&sent), booked(&outcome));
+    assert_eq!(too_fast(&world.plan.profile, &frames(&sent)), None);
+    let late = sent.iter().filter(|(at, f)| *at >= block.1 && f[12..14] == [8, 0] && f[33] == 0).count();
+    assert_eq!(late, 0, "frames to a host that was excluded while they waited");
+    assert_eq!(outcome.hosts.iter().find(|h| h.addr == host(1)).unwrap().counts[&PortState::Closed], 100);
+
+    // It never drains: the link is given up, and somebody who wants to stop is heard at once.
+    let faults = Faults { full: Some((block.0, Duration::MAX)), ..Faults::default() };
+    let world = World::new(plan_of(2, &ports, profile.clone()), machines.clone(), faults.clone());
+    let (outcome, _, took) = world.scan(None, &Silent);
+    assert!(outcome.errors[0].starts_with("the link was lost"), "{:?}", outcome.errors);
+    assert!((Duration::from_secs(10)..Duration::from_secs(11)).contains(&took), "{took:?}");
+    let world = World::new(plan_of(2, &ports, profile), machines, faults);
+    let clock = Arc::new(ManualClock::at(Timestamp::from_second(1_000).unwrap()));
+    let progress = AtUpdate(|_| {
+        if clock.elapsed() > Duration::from_secs(3) {
+            world.stop.raise();
+        }
+    });
+    let (outcome, _, took) = world.scan_by(&clock, None, &progress);
+    assert_eq!((outcome.errors.len(), took < Duration::from_secs(3)), (0, true), "{took:?} {:?}", outcome.errors);
+}

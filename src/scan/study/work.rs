@@ -10,7 +10,7 @@ use super::subject::{Ask, QUICK, Step, Subject, asks};
 use crate::base::progress::StopWish;
 use crate::scan::admission::SharedPace;
 use crate::scan::answer::Cookies;
-use crate::scan::drive::Sender;
+use crate::scan::drive::{Pushed, Sender};
 use crate::scan::ledger::Entry;
 use crate::scan::link::{BATCH, Batch, Link};
 use crate::scan::observation::ProbeKind;
@@ -198,7 +198,8 @@ impl Work<'_, '_, '_> {
                 (if timestamp { ProbeKind::Timestamp } else { ProbeKind::Echo }, 0)
             }
         };
-        out.entries.push(Some(Entry { warrant: aim.target, destination: aim.destination, port, probe }));
+        let entry = Entry { warrant: aim.target, destination: aim.destination, port, probe };
+        out.errands.push((aim.destination, Some(entry)));
     }
 
     fn flush(&mut self, out: &mut Outgoing) -> bool {
@@ -211,10 +212,12 @@ impl Work<'_, '_, '_> {
         let mut take = |_: &mut Sender<'_, '_>, frame: &[u8]| {
             seen.take(frame, cookies, clock.elapsed().saturating_sub(began));
         };
-        let sent = self.sender.upkeep(self.link, &mut out.batch, std::mem::take(&mut out.entries), &mut take);
+        // What cannot leave in time counts as lost on its way.
+        let pushed = self.sender.upkeep(self.link, &mut out.batch, &mut out.errands, &mut take);
         self.last = self.sender.input.clock.elapsed();
         out.batch.clear();
-        sent
+        out.errands.clear();
+        pushed != Pushed::Lost && self.sender.input.stop.wish() == StopWish::None
     }
 }
 
@@ -242,11 +245,11 @@ impl Listener<'_> {
     }
 }
 
-/// Frames on their way, each with its line of the ledger.
+/// Frames on their way, each with whom it is for and its line of the ledger.
 #[derive(Default)]
 struct Outgoing {
     batch: Batch,
-    entries: Vec<Option<Entry>>,
+    errands: Vec<(IpAddr, Option<Entry>)>,
 }
 
 /// Whose turn it is.
