@@ -113,10 +113,10 @@ struct Known<'a> {
     resolutions: HashMap<&'a str, Vec<&'a Resolution>>,
 }
 
-/// What hosts that look alike have in common: what the scan saw, what the inventory says, packets; and whether nothing was
-/// learned of one of them alone.
+/// What hosts that look alike have in common: what the scan saw, what the inventory says, packets; whether something
+/// was learned of one of them alone, and whether it was scanned to the end.
 type Alike =
-    (HostState, BTreeMap<PortState, u32>, Vec<(Protocol, u16, PortState)>, Vec<Option<u32>>, Option<u64>, bool);
+    (HostState, BTreeMap<PortState, u32>, Vec<(Protocol, u16, PortState)>, Vec<Option<u32>>, Option<u64>, [bool; 2]);
 
 impl Known<'_> {
     /// Evidence of these hosts. Those that look alike share their facts.
@@ -178,7 +178,7 @@ impl Known<'_> {
             std::iter::once(Some(asset.provider() as u32)).chain(block(asset.provider()).iter().map(first)).collect()
         });
         let packets = self.packets.get(&target.addr()).copied();
-        let alone = self.beside.knows(seen, self.outcome);
+        let alone = [self.beside.knows(seen, self.outcome), complete(seen, self.plan, self.outcome)];
         (seen.state, seen.counts.clone(), ports, codes.unwrap_or_default(), packets, alone)
     }
 
@@ -192,6 +192,17 @@ impl Known<'_> {
             self.beside.tell(facts, seen, self.outcome);
         }
     }
+}
+
+/// Whether every planned probe of a host had its answer or all its tries, or was not needed: a dead host has no ports,
+/// and one that answers on every port no services among those that were not asked.
+fn complete(seen: &HostObservation, plan: &Plan, outcome: &ScanOutcome) -> bool {
+    let planned = u64::from(plan.probes.tcp.len()) + u64::from(plan.probes.udp.len());
+    let decided: u64 = seen.counts.values().map(|n| u64::from(*n)).sum();
+    let spared = seen.state == HostState::Down
+        || outcome.every.contains_key(&seen.target)
+            && outcome.not_scanned.binary_search_by_key(&seen.target, |n| n.target).is_err();
+    decided >= planned || (spared && !outcome.interrupted)
 }
 
 fn scanned(facts: &mut Facts, seen: &HostObservation, plan: &Plan, outcome: &ScanOutcome) {
@@ -219,9 +230,7 @@ fn scanned(facts: &mut Facts, seen: &HostObservation, plan: &Plan, outcome: &Sca
             facts.set(&path("silent"), silent);
         }
     }
-    let planned = u64::from(plan.probes.tcp.len()) + u64::from(plan.probes.udp.len());
-    let decided: u64 = seen.counts.values().map(|n| u64::from(*n)).sum();
-    facts.set("ports.complete", !outcome.interrupted || decided >= planned);
+    facts.set("ports.complete", complete(seen, plan, outcome));
     for (state, n) in &seen.counts {
         facts.set(&format!("ports.counts.{}", state.as_str()), i64::from(*n));
     }

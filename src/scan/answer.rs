@@ -321,7 +321,7 @@ impl Engine {
         }
         if let (true, Some(n), None) = (tcp && !filtered, seen.try_number, before) {
             self.tally.answered(n);
-            self.weigh(seen, n, place, now);
+            self.weigh(seen, n, place, (now.saturating_sub(rtt), now));
             if seen.answer == Answer::Open || self.open.len() < 64 {
                 self.remember(place);
             }
@@ -352,7 +352,8 @@ impl Engine {
         }
     }
 
-    fn weigh(&mut self, seen: &Seen, try_number: u8, place: u32, now: Duration) {
+    /// Counts an answer to a try, with the moments at which it was sent and answered.
+    fn weigh(&mut self, seen: &Seen, try_number: u8, place: u32, (sent, now): (Duration, Duration)) {
         let high = seen.port.is_some_and(|(_, port)| port >= 1_024);
         if let Some(host) = self.hosts.get_mut(seen.host as usize) {
             host.lately += 1;
@@ -364,7 +365,7 @@ impl Engine {
             }
             if seen.answer == Answer::Open {
                 host.high += u32::from(high);
-                host.suspect_now(now);
+                host.opened(sent, now);
             }
         }
     }
@@ -396,16 +397,18 @@ impl Engine {
         if !std::mem::take(&mut self.untrimmed) {
             return;
         }
+        let every = |host: u32| self.hosts.get(host as usize).is_some_and(|h| h.every);
+        let mut ports: FastMap<u32, Vec<u16>> = FastMap::default();
+        for found in self.open.iter().filter(|f| f.tcp && every(f.host)) {
+            ports.entry(found.host).or_default().push(found.port);
+        }
+        ports.retain(|_, ports| ports.len() > KEPT);
+        let highest = |(host, mut ports): (u32, Vec<u16>)| (host, *ports.select_nth_unstable(KEPT - 1).1);
+        let highest: FastMap<u32, u16> = ports.into_iter().map(highest).collect();
         // What checkpoints have told stays in front, in its order.
-        let (hosts, told, mut place) = (&self.hosts, self.told.open, 0);
-        let mut kept: FastMap<u32, u32> = FastMap::default();
+        let (told, mut place) = (self.told.open, 0);
         self.open.retain(|f| {
-            let every = f.tcp && hosts.get(f.host as usize).is_some_and(|h| h.every);
-            let stays = !every || {
-                let n = kept.entry(f.host).or_default();
-                *n += 1;
-                *n <= KEPT
-            };
+            let stays = !f.tcp || highest.get(&f.host).is_none_or(|highest| f.port <= *highest);
             self.told.open -= usize::from(place < told && !stays);
             place += 1;
             stays
@@ -478,7 +481,7 @@ fn known(aim: &Aim, host: &Host, found: &[Found], nobody_pinged: bool) -> Option
         addr: aim.destination,
         state: match host.alive {
             Some(reason) => HostState::Up(reason),
-            None if nobody_pinged => HostState::Unknown,
+            None if nobody_pinged || host.cut.is_some() => HostState::Unknown,
             None => HostState::Down,
         },
         ports: found.iter().map(observation).collect(),

@@ -236,6 +236,11 @@ impl Auto {
         }
     }
 
+    /// Whether a canary answers, so that there is something to steer by.
+    pub(super) fn steered_by_canaries(&mut self, any: bool) {
+        self.canaries.answer &= any;
+    }
+
     /// Decides by the canaries: true where the rate is to be cut.
     fn ask_canaries(&mut self, now: Duration) -> bool {
         let rate = self.rate;

@@ -202,15 +202,17 @@ impl Engine {
         let Some(canary) = canaries.all.get_mut(flight.canary) else { return false };
         if !open {
             canary.state = State::Closed;
+            self.canaries_steer();
+            self.wake(host, Reason::Reset);
             return true;
         }
         let trip = now.saturating_sub(flight.sent);
         let clean = trip.saturating_sub(self.slack);
-        if canary.state != State::Sings {
-            canary.state = State::Sings;
+        if canary.state == State::Unknown {
             // What was lost before counts from now on.
             (0..canary.lost).for_each(|_| self.tally.control(false));
         }
+        canary.state = State::Sings;
         canary.answered += 1;
         canary.in_a_row = 0;
         let (shortest, longest) = canary.trips;
@@ -235,6 +237,7 @@ impl Engine {
             }
             waits
         });
+        let mut gone = false;
         for flight in over {
             let Some(canary) = canaries.all.get_mut(flight.canary) else { continue };
             let replies = self.counters.replies;
@@ -253,9 +256,18 @@ impl Engine {
                     canary.state = State::Gone;
                     canary.lost -= u64::from(canary.in_a_row);
                     self.tally.take_back(u64::from(canary.in_a_row));
+                    gone = true;
                 }
             }
         }
+        if gone {
+            self.canaries_steer();
+        }
+    }
+
+    /// Tells the rate's control whether there is a canary to steer by.
+    fn canaries_steer(&mut self) {
+        self.auto.steered_by_canaries(self.canaries.all.iter().any(|c| c.state == State::Sings));
     }
 
     /// What there is to say of each canary.

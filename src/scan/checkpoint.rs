@@ -23,7 +23,7 @@ use super::outcome::ScanOutcome;
 use super::window::{Answer, Window};
 
 /// First bytes of a checkpoint.
-const MAGIC: u32 = u32::from_le_bytes(*b"PCK3");
+const MAGIC: u32 = u32::from_le_bytes(*b"PCK4");
 /// Times that never were.
 const NEVER: u64 = u64::MAX;
 /// A resumed scan sends nothing for this long: what left before the crash counts for the rates too.
@@ -265,7 +265,7 @@ impl Engine {
     }
 
     /// Everything that a later engine over the same targets needs beside the past.
-    pub(super) fn save(&self, now: Duration) -> Vec<u8> {
+    pub(super) fn save(&mut self, now: Duration) -> Vec<u8> {
         let mut out = Out::default();
         out.u8(self.tries);
         out.u64(self.asks.len() as u64);
@@ -276,23 +276,7 @@ impl Engine {
             Phase::End => 2,
         });
         out.u8(self.round);
-        let numbers = [
-            self.done_before,
-            self.lost_pairs,
-            self.saved,
-            self.policed_pairs,
-            self.tally.tries,
-            self.tally.lost,
-            self.tally.first,
-            self.tally.later,
-            self.tally.controls,
-            self.tally.controls_lost,
-            self.counters.replies,
-            self.counters.duplicates,
-            self.counters.strangers,
-            self.counters.dropped,
-        ];
-        numbers.iter().for_each(|n| out.u64(*n));
+        self.numbers().into_iter().for_each(|n| out.u64(*n));
         let slots: Vec<u8> = self.grid.hosts().iter().flat_map(|h| h.to_le_bytes()).collect();
         out.u64(slots.len() as u64);
         out.bytes(&pack(&slots));
@@ -317,6 +301,27 @@ impl Engine {
         }
         out.bytes(&self.ledger.singles().to_bytes());
         out.0
+    }
+
+    /// What is only counted.
+    fn numbers(&mut self) -> [&mut u64; 14] {
+        let (tally, counters) = (&mut self.tally, &mut self.counters);
+        [
+            &mut self.done_before,
+            &mut self.lost_pairs,
+            &mut self.saved,
+            &mut self.policed_pairs,
+            &mut tally.tries,
+            &mut tally.lost,
+            &mut tally.first,
+            &mut tally.later,
+            &mut tally.controls,
+            &mut tally.controls_lost,
+            &mut counters.replies,
+            &mut counters.duplicates,
+            &mut counters.strangers,
+            &mut counters.dropped,
+        ]
     }
 
     /// Puts a fresh engine where another of the same targets stood; false, and both unchanged, where its state cannot be
@@ -361,28 +366,9 @@ impl Engine {
         (self.hosts, self.early, self.given_back) = (hosts?, early?, again?);
         (self.open, self.ledger) = (std::mem::take(&mut earlier.open), std::mem::take(&mut earlier.ledger));
         self.ledger.extend(&singles);
-        let [
-            done,
-            lost,
-            saved_pairs,
-            policed,
-            tries,
-            lost_tries,
-            first,
-            later,
-            controls,
-            controls_lost,
-            replies,
-            duplicates,
-            strangers,
-            dropped,
-        ] = numbers;
-        (self.done_before, self.lost_pairs, self.saved, self.policed_pairs) = (done, lost, saved_pairs, policed);
-        self.tally = super::recall::Tally { tries, lost: lost_tries, first, later, controls, controls_lost };
-        self.counters.replies = replies;
-        self.counters.duplicates = duplicates;
-        self.counters.strangers = strangers;
-        self.counters.dropped = dropped;
+        for (number, saved) in self.numbers().into_iter().zip(numbers) {
+            *number = saved;
+        }
         self.canaries.carry(&self.ledger);
         self.asleep = self.hosts.iter().filter(|h| h.alive.is_none()).count() as u32;
         self.phase = phase;
@@ -408,6 +394,7 @@ impl Engine {
         self.base = saved;
         self.before = Some((earlier.at, saved));
         self.told = Told { number: Some(earlier.number), ledger: self.ledger.mark(), open: self.open.len() };
+        self.untrimmed = self.hosts.iter().any(|h| h.every);
         self.start_round(round, saved);
         self.not_before = saved + REST;
         self.slow_again();
@@ -420,7 +407,7 @@ fn nanos(time: Duration) -> u64 {
 }
 
 /// Bytes of one host's record.
-const HOST_BYTES: usize = 3 + 8 + 8 + 1 + 32 + 4 + 1 + 12 + 8 + 3;
+const HOST_BYTES: usize = 3 + 8 + 8 + 1 + 32 + 4 + 1 + 8 + 3;
 
 fn save_host(out: &mut Out, host: &Host) {
     let (kind, a, b) = match host.alive {
@@ -443,9 +430,8 @@ fn save_host(out: &mut Out, host: &Host) {
         [counts.asked, counts.open, counts.closed, counts.filtered].into_iter().for_each(|n| out.u32(n));
     }
     out.u32(host.high);
-    out.u8(u8::from(host.every) | u8::from(host.policed) << 1 | u8::from(host.suspect.is_some()) << 2);
-    [host.prompt, host.late, host.suspect.map_or(0, |s| s.0)].into_iter().for_each(|n| out.u32(n));
-    out.u64(host.suspect.map_or(0, |s| nanos(s.1)));
+    out.u8(u8::from(host.every) | u8::from(host.policed) << 1);
+    [host.prompt, host.late].into_iter().for_each(|n| out.u32(n));
     let (kind, code) = host.told.flatten().unwrap_or_default();
     [host.told.map_or(0, |told| 1 + u8::from(told.is_some())), kind, code].into_iter().for_each(|byte| out.u8(byte));
 }
@@ -470,8 +456,7 @@ fn read_host(read: &mut In<'_>) -> Option<Host> {
     let (tcp, udp) = (counts()?, counts()?);
     let high = read.u32()?;
     let flags = read.u8()?;
-    let (prompt, late, asked) = (read.u32()?, read.u32()?, read.u32()?);
-    let since = Duration::from_nanos(read.u64()?);
+    let (prompt, late) = (read.u32()?, read.u32()?);
     let told = match (read.u8()?, read.u8()?, read.u8()?) {
         (0, ..) => None,
         (1, ..) => Some(None),
@@ -489,7 +474,6 @@ fn read_host(read: &mut In<'_>) -> Option<Host> {
         high,
         every: flags & 1 > 0,
         policed: flags & 2 > 0,
-        suspect: (flags & 4 > 0).then_some((asked, since)),
         prompt,
         late,
         ..Host::default()

@@ -241,7 +241,7 @@ impl Engine {
             asks,
         };
         let first = if engine.pings.is_empty() { Phase::Ports } else { Phase::Discover };
-        engine.begin(first);
+        engine.begin(first, Duration::ZERO);
         engine
     }
 
@@ -276,7 +276,7 @@ impl Engine {
         (Grid::new(hosts, asks, self.aims.len(), seed), seed)
     }
 
-    fn begin(&mut self, phase: Phase) {
+    fn begin(&mut self, phase: Phase, now: Duration) {
         self.phase = phase;
         let (grid, seed) = self.grid_of(phase);
         self.grid = grid;
@@ -288,10 +288,10 @@ impl Engine {
         let targets: Arc<[_]> = self.grid.hosts().iter().filter_map(warrant).collect();
         let probes: Arc<[_]> = self.grid.asks().iter().map(|a| a.entry()).collect();
         self.ledger.grid(targets, probes, seed);
-        self.open_window(0);
+        self.open_window(0, now);
     }
 
-    fn open_window(&mut self, start: u64) {
+    fn open_window(&mut self, start: u64, now: Duration) {
         self.window = Window::new(start, self.grid.len());
         self.pool.clear();
         self.controls.clear();
@@ -304,7 +304,7 @@ impl Engine {
                 }
             }
         }
-        self.start_round(0, Duration::ZERO);
+        self.start_round(0, now);
     }
 
     pub(super) fn start_round(&mut self, round: u8, now: Duration) {
@@ -332,8 +332,14 @@ impl Engine {
                 let here = u64::from(self.window.len() - self.window.open) + u64::from(self.exhausted);
                 (self.done_before + here).saturating_sub(self.lost_pairs)
             }
-            Phase::End => self.pairs().saturating_sub(self.lost_pairs),
+            Phase::End => self.pairs().saturating_sub(self.lost_pairs + self.never_asked()),
         }
+    }
+
+    /// Pairs of hosts that were given up before anybody knew whether they are alive.
+    fn never_asked(&self) -> u64 {
+        let cut = self.hosts.iter().filter(|h| h.cut.is_some() && h.alive.is_none()).count() as u64;
+        if self.skips_dead() { cut * self.asks.len() as u64 } else { 0 }
     }
 
     /// Fills a batch, or says how long there is nothing to send.
@@ -465,15 +471,11 @@ impl Engine {
         }
         let end = self.window.end();
         if end < self.grid.len() && !(self.phase == Phase::Discover && self.asleep == 0) {
-            self.open_window(end);
-            self.round_began = now;
+            self.open_window(end, now);
             return;
         }
-        self.begin(match self.phase {
-            Phase::Discover => Phase::Ports,
-            Phase::Ports | Phase::End => Phase::End,
-        });
-        self.round_began = now;
+        let next = if self.phase == Phase::Discover { Phase::Ports } else { Phase::End };
+        self.begin(next, now);
     }
 
     /// Writes the window into the ledger. What a checkpoint gave back is added as it left.
@@ -484,7 +486,7 @@ impl Engine {
         let mut packets = self.window.packets();
         for place in std::mem::take(&mut self.given_back) {
             if let Some(n) = packets.get_mut(place as usize) {
-                *n += 1;
+                *n = n.saturating_add(1);
             }
         }
         self.ledger.block(self.window.start, &packets);

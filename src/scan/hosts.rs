@@ -26,6 +26,11 @@ impl Aim {
     pub(super) fn nowhere(target: u32, destination: IpAddr) -> Self {
         Self { target, destination, next_hop: Hardware::default(), source: 0, rate: None }
     }
+
+    /// False for one that nothing can be sent to.
+    pub(super) fn reached(&self) -> bool {
+        self.next_hop != Hardware::default()
+    }
 }
 
 /// Why a host was given up before all probes were sent.
@@ -111,8 +116,8 @@ pub(super) struct Host {
     pub(super) high: u32,
     /// It answers on every port: no more of them are asked.
     pub(super) every: bool,
-    /// When it began to look so, and how many ports had been asked by then.
-    pub(super) suspect: Option<(u32, Duration)>,
+    /// It begins to look so.
+    pub(super) suspect: Option<Suspicion>,
     /// Type and code of the ICMP errors that told of filtered ports, none where they differ.
     pub(super) told: Option<Option<(u8, u8)>>,
     /// It answers only so often.
@@ -139,33 +144,44 @@ const HIGH: u32 = 16;
 /// Open ports that no server has: from there on a few that are not open clear no host.
 const COUNTLESS: u32 = 1_024;
 /// Open TCP ports kept of a host that answers on every port, the lowest: they are no services until one talks.
-pub(super) const KEPT: u32 = 1_024;
+pub(super) const KEPT: usize = 1_024;
 
-/// True where a host looks like one that answers on every port, judged by so many ports: of few, not one may be closed or
-/// filtered; of very many, one in twenty.
-fn all_open(tcp: Counts, of: u32) -> bool {
-    let others = tcp.closed + tcp.filtered;
-    let share = u64::from(tcp.open) * 20 >= u64::from(of) * 19;
-    share && (others == 0 || tcp.open >= COUNTLESS)
+/// A suspicion that a host answers on every port: since when, how many ports had been asked by then, and how many of
+/// these have turned out open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Suspicion {
+    since: Duration,
+    asked: u32,
+    open: u32,
 }
 
-/// True where a host begins to look so: many open, `high` of them from 1024 up.
-pub(super) fn suspicious(tcp: Counts, high: u32) -> bool {
-    tcp.open >= MANY && high >= HIGH && all_open(tcp, tcp.answered())
-}
-
-/// Decides on such a suspicion, held since a number of ports had been asked at a moment, once everything asked by then
-/// has had its time to answer. None while that is not known.
-pub(super) fn answers_on_every(
-    tcp: Counts,
-    suspect: (u32, Duration),
-    now: Duration,
-    patience: Duration,
-) -> Option<bool> {
-    if !all_open(tcp, tcp.answered()) {
-        return Some(false);
+impl Suspicion {
+    /// Begins where many ports are open, `high` of them from 1024 up, and no other answer has come.
+    pub(super) fn new(tcp: Counts, high: u32, now: Duration) -> Option<Self> {
+        let suspicious = tcp.open >= MANY && high >= HIGH && all_open(tcp, tcp.open, tcp.answered());
+        suspicious.then_some(Self { since: now, asked: tcp.asked, open: tcp.open })
     }
-    (now.saturating_sub(suspect.1) >= patience).then(|| all_open(tcp, suspect.0))
+
+    /// A port that was asked at a moment is open.
+    pub(super) fn opened(&mut self, sent: Duration) {
+        self.open += u32::from(sent <= self.since);
+    }
+
+    /// Decides, once everything asked by then has had its time to answer. None while that is not known.
+    pub(super) fn decide(self, tcp: Counts, now: Duration, patience: Duration) -> Option<bool> {
+        if !all_open(tcp, tcp.open, tcp.answered()) {
+            return Some(false);
+        }
+        (now.saturating_sub(self.since) >= patience).then(|| all_open(tcp, self.open, self.asked))
+    }
+}
+
+/// True where `open` of so many ports are nearly all: of few, not one may be closed or filtered; of very many, one in
+/// twenty.
+fn all_open(tcp: Counts, open: u32, of: u32) -> bool {
+    let others = tcp.closed + tcp.filtered;
+    let share = u64::from(open) * 20 >= u64::from(of) * 19;
+    share && (others == 0 || tcp.open >= COUNTLESS)
 }
 
 /// The words about a host that answers on every port.
@@ -213,21 +229,23 @@ impl Host {
         before
     }
 
-    /// Notes the moment from which on a host looks like one that answers on every port.
-    pub(super) fn suspect_now(&mut self, now: Duration) {
-        if self.suspect.is_none() && !self.every && suspicious(self.tcp, self.high) {
-            self.suspect = Some((self.tcp.asked, now));
+    /// A port that was asked at a moment is open: begins or feeds the suspicion that all are.
+    pub(super) fn opened(&mut self, sent: Duration, now: Duration) {
+        match &mut self.suspect {
+            Some(suspicion) => suspicion.opened(sent),
+            None if !self.every => self.suspect = Suspicion::new(self.tcp, self.high, now),
+            None => {}
         }
     }
 
     /// Decides on the suspicion; true where it has just become certain.
     pub(super) fn judge(&mut self, now: Duration, patience: Duration) -> bool {
-        let Some(suspect) = self.suspect.filter(|_| !self.every) else { return false };
-        if let Some(every) = answers_on_every(self.tcp, suspect, now, patience) {
+        let decided = self.suspect.and_then(|suspicion| suspicion.decide(self.tcp, now, patience));
+        if let Some(every) = decided {
             self.every = every;
-            self.suspect = every.then_some(suspect);
+            self.suspect = None;
         }
-        self.every
+        decided == Some(true)
     }
 }
 
@@ -259,20 +277,32 @@ mod tests {
         let ms = Duration::from_millis;
         let tcp = Counts { asked: 60, open: 32, closed: 0, filtered: 0 };
         let mut host = Host { tcp, high: 20, ..Host::default() };
-        host.suspect_now(ms(10));
+        host.opened(ms(9), ms(10));
         host.judge(ms(20), ms(100));
         assert!(!host.every, "answers may be on their way");
         let mut slow = host;
         slow.judge(ms(110), ms(100));
         assert!(!slow.every && slow.suspect.is_none(), "28 of 60 stayed silent: a filter with many open ports");
-        host.tcp.open = 58;
+        let mut fast = host;
+        for _ in 32..58 {
+            fast.tcp.open += 1;
+            fast.opened(ms(11), ms(50));
+        }
+        fast.tcp.asked += 100;
+        fast.judge(ms(110), ms(100));
+        assert!(!fast.every, "what was asked later tells nothing of what stayed silent");
+        for _ in 32..58 {
+            host.tcp.open += 1;
+            host.opened(ms(10), ms(50));
+        }
         host.judge(ms(110), ms(100));
         assert!(host.every);
         let mut server = Host { high: 3, tcp: Counts { asked: 40, open: 40, ..Counts::default() }, ..Host::default() };
-        server.suspect_now(ms(1));
+        server.opened(ms(0), ms(1));
         assert_eq!(server.suspect, None, "well-known ports alone prove nothing");
         server.high = 20;
-        server.suspect_now(ms(1));
+        server.opened(ms(0), ms(1));
+        assert!(server.suspect.is_some());
         server.tcp.closed = 1;
         server.judge(ms(500), ms(100));
         assert!(!server.every, "one closed port is enough");
@@ -284,7 +314,7 @@ mod tests {
         let judged = |asked, open, closed, filtered| {
             let tcp = Counts { asked, open, closed, filtered };
             let mut host = Host { high: open, tcp, ..Host::default() };
-            host.suspect_now(ms(1));
+            host.opened(ms(0), ms(1));
             host.judge(ms(500), ms(100))
         };
         assert!(judged(65_535, 65_534, 1, 0), "one reset is no alibi");

@@ -296,7 +296,7 @@ impl Work<'_, '_> {
     fn canaries(&mut self, aims: &[Aim]) -> Vec<(u32, u16)> {
         let mut here = Vec::new();
         for (target, port) in self.input.plan.canaries.iter().flat_map(|c| &c.pairs) {
-            if let Some(place) = aims.iter().position(|a| a.target == *target) {
+            if let Some(place) = aims.iter().position(|a| a.target == *target && a.reached()) {
                 self.measured.canaries.insert((*target, *port));
                 here.push((place as u32, *port));
             }
@@ -380,7 +380,7 @@ fn leftover(mut engine: Engine, gate: Gate) -> Leftover {
     }
     let hosts = engine.aims.iter().zip(&engine.hosts).zip(0u32..);
     let hosts = hosts
-        .filter(|((_, host), _)| host.alive.is_some() && host.cut.is_none())
+        .filter(|((aim, host), _)| host.alive.is_some() && host.cut.is_none() && aim.reached())
         .map(|((aim, _), number)| (*aim, open.get(&number).copied()))
         .collect();
     let patience = engine.patience();

@@ -1,5 +1,7 @@
 //! What a scan may say about targets whose lease ended: nothing that it did not see while the address was ours.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::observation::{HostObservation, HostState, NotScanned, PortState};
@@ -9,21 +11,22 @@ use crate::plan::lease::Ended;
 /// Puts the ended leases into the outcome. Probes that were dropped left no answer, so silent ports are not told as
 /// filtered; what was seen stays, marked with the last moment at which the address was certainly ours.
 pub fn release(outcome: &mut ScanOutcome, ended: &[Ended], probes: u32) {
-    for lease in ended {
-        if outcome.hosts.iter().any(|h| h.target == lease.target && was_done(h, lease, probes)) {
-            continue;
-        }
-        outcome.without_lease += 1;
-        outcome.not_scanned.retain(|n| n.target != lease.target);
-        outcome.not_scanned.push(NotScanned { target: lease.target, reason: lease.reason.as_str().into() });
-        let Some(at) = lease.confirmed else { continue };
-        if let Some(host) = outcome.hosts.iter_mut().find(|h| h.target == lease.target) {
+    let mut ended: BTreeMap<u32, &Ended> = ended.iter().map(|lease| (lease.target, lease)).collect();
+    for host in &mut outcome.hosts {
+        let Some(lease) = ended.get(&host.target) else { continue };
+        if was_done(host, lease, probes) {
+            ended.remove(&host.target);
+        } else if let Some(at) = lease.confirmed {
             let sure = |state: &PortState| matches!(state, PortState::Open | PortState::Closed);
             host.counts.retain(|state, _| sure(state));
             host.reasons.retain(|(state, ..)| sure(state));
-            outcome.unattributed.insert(lease.target, at);
+            outcome.unattributed.insert(host.target, at);
         }
     }
+    outcome.without_lease += ended.len() as u32;
+    outcome.not_scanned.retain(|n| !ended.contains_key(&n.target));
+    let why = |(target, lease): (&u32, &&Ended)| NotScanned { target: *target, reason: lease.reason.as_str().into() };
+    outcome.not_scanned.extend(ended.iter().map(why));
     outcome.not_scanned.sort_by_key(|n| n.target);
 }
 

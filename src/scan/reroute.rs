@@ -16,6 +16,7 @@ use super::link::route::{Route, routes};
 use super::neighbour::{Wanted, neighbours};
 use super::wire::Hardware;
 use crate::base::clock::Clock;
+use crate::base::progress::StopWish;
 
 /// Between two looks, at least.
 const EVERY: Duration = Duration::from_secs(1);
@@ -145,7 +146,7 @@ impl Rerouted {
         let (changed, without) = watch.take();
         self.missing = self.missing.max(without);
         let mut wanted = Wanted::new();
-        let mut moved: Vec<(u32, IpAddr)> = Vec::new();
+        let mut moved: Vec<(u32, IpAddr, Cut)> = Vec::new();
         for (destination, route) in changed {
             let Some(host) = engine.by_address.get(destination).copied() else { continue };
             let aim = engine.aims.get(host as usize);
@@ -160,7 +161,8 @@ impl Rerouted {
                 Some(r) if r.interface == watch.interface && r.source == source && !r.local => {
                     let warrant = r.gateway.is_none().then_some(aim.target);
                     wanted.insert(r.next_hop(destination), (source, warrant));
-                    moved.push((host, r.next_hop(destination)));
+                    let silent = if r.gateway.is_some() { Cut::NoGateway } else { Cut::NoNeighbour };
+                    moved.push((host, r.next_hop(destination), silent));
                     sender.gate.gateway(r.gateway);
                 }
                 Some(_) => {
@@ -176,15 +178,18 @@ impl Rerouted {
         let mut turn = |addr, _, now| shared.borrow_mut().neighbour_turn(addr, now, ahead);
         let mut others = |sender: &mut Sender<'_, '_>, frame: &[u8]| sender.late(&mut shared.borrow_mut(), frame);
         let hardware = neighbours(wanted, watch.own, link, sender, (&mut turn, &mut others));
-        for (host, next_hop) in moved {
+        // Whoever had no time to answer is not given up for it.
+        let stopped = sender.input.stop.wish() != StopWish::None;
+        for (host, next_hop, silent) in moved {
             match hardware.get(&next_hop) {
                 Some(found) => {
                     self.by_other_gateways += 1;
                     engine.aim_by(host, *found);
                 }
+                None if stopped => {}
                 None => {
                     self.silent += 1;
-                    engine.give_up(host, Cut::NoRoute);
+                    engine.give_up(host, silent);
                 }
             }
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::answer::Answer;
 use super::timing::Rtt;
 use crate::lang::job::Protocol;
-use crate::scan::hosts::{Counts, answers_on_every, every_note, saved_note, suspicious};
+use crate::scan::hosts::{Counts, Suspicion, every_note, saved_note};
 use crate::scan::observation::{HostObservation, HostState, NotScanned, PortObservation, PortState, Reason};
 use crate::scan::outcome::ScanOutcome;
 use crate::scan::{ScanInput, reason};
@@ -29,7 +29,7 @@ pub(super) struct Host {
     /// TCP ports by what answered for them, those from 1024 up that are open, and what raw mode judges by them too.
     pub(super) tcp: Counts,
     high: u32,
-    suspect: Option<(u32, Duration)>,
+    suspect: Option<Suspicion>,
     /// It answers on every port: no more TCP ports are asked, and so many were saved.
     pub(super) every: Option<u64>,
     open: BTreeMap<(Protocol, u16), PortObservation>,
@@ -54,22 +54,25 @@ impl Host {
         if self.every.is_some() {
             return;
         }
-        if self.suspect.is_none() && suspicious(self.tcp, self.high) {
-            self.suspect = Some((self.tcp.asked, now));
-        }
-        let judged = self.suspect.and_then(|suspect| answers_on_every(self.tcp, suspect, now, patience));
+        self.suspect = self.suspect.or_else(|| Suspicion::new(self.tcp, self.high, now));
+        let judged = self.suspect.and_then(|suspicion| suspicion.decide(self.tcp, now, patience));
         if let Some(every) = judged {
             self.every = every.then_some(0);
             self.suspect = None;
         }
     }
 
-    pub(super) fn record(&mut self, protocol: Protocol, port: u16, answer: Answer, rtt: Option<Duration>) {
+    /// Takes in what a port said, and where it said something, when it was asked and how long that took.
+    pub(super) fn record(&mut self, protocol: Protocol, port: u16, answer: Answer, trip: Option<(Duration, Duration)>) {
+        let rtt = trip.map(|(_, rtt)| rtt);
         if protocol == Protocol::Tcp {
             match answer.state {
                 PortState::Open => {
                     self.tcp.open += 1;
                     self.high += u32::from(port >= 1_024);
+                    if let (Some(suspicion), Some((sent, _))) = (&mut self.suspect, trip) {
+                        suspicion.opened(sent);
+                    }
                 }
                 PortState::Closed => self.tcp.closed += 1,
                 // Silence is no answer.

@@ -443,7 +443,7 @@ impl<'a, 'b> Scanner<'a, 'b> {
         if answer.from_host && host.alive.is_none() {
             host.alive = Some(answer.reason);
         }
-        self.done(&question, answer, Some(rtt));
+        self.done(&question, answer, Some((flight.sent, rtt)));
     }
 
     /// No answer in time: ask again, or count the silence.
@@ -459,12 +459,12 @@ impl<'a, 'b> Scanner<'a, 'b> {
         self.done(&question, Answer::silence(question.protocol), None);
     }
 
-    fn done(&mut self, question: &Question, answer: Answer, rtt: Option<Duration>) {
+    fn done(&mut self, question: &Question, answer: Answer, trip: Option<(Duration, Duration)>) {
         if self.discovery {
             return;
         }
         if let Some(host) = self.hosts.get_mut(question.target as usize) {
-            host.record(question.protocol, question.port, answer, rtt);
+            host.record(question.protocol, question.port, answer, trip);
             self.outcome.coverage.done += 1;
         }
     }
