@@ -10,7 +10,7 @@ use siphasher::sip::SipHasher13;
 
 use super::engine::{Engine, Found, Phase};
 use super::grid::Ask;
-use super::hosts::{Aim, Host, KEPT};
+use super::hosts::{Aim, Host, KEPT, answered_on_every};
 use super::observation::{HostState, PortObservation, PortState, Reason};
 use super::payload;
 use super::window::Answer;
@@ -416,10 +416,10 @@ impl Engine {
     }
 
     /// What is known of each target that was sent to.
-    pub(super) fn results(&mut self, now: Duration) -> Vec<Known> {
-        let patience = self.patience();
+    pub(super) fn results(&mut self) -> Vec<Known> {
         for host in &mut self.hosts {
-            self.untrimmed |= host.judge(now + patience, patience);
+            host.every |= answered_on_every(host.tcp, host.high);
+            self.untrimmed |= host.every;
         }
         self.trim();
         self.open.sort_unstable_by_key(|f| (f.host, !f.tcp, f.port));

@@ -304,24 +304,7 @@ mod tests {
     /// A canary that the gate refuses is given up with its host, and not asked again each time it is due.
     #[test]
     fn a_canary_that_the_gate_refuses_is_given_up() {
-        let profile = Profile { ping: Vec::new(), ..Profile::initial_options() };
-        let aim = |n: u8| Aim {
-            target: n.into(),
-            destination: [198, 18, 0, n].into(),
-            next_hop: [3; 6],
-            source: 0,
-            rate: None,
-        };
-        let mut engine = Engine::new(Setup {
-            aims: vec![aim(1), aim(2)],
-            sources: vec![([198, 18, 0, 9].into(), [2; 6])],
-            tcp: &[80],
-            udp: &[],
-            profile: &profile,
-            seed: 7,
-            ports: Ports(61_000),
-            canaries: vec![(0, 443)],
-        });
+        let mut engine = engine();
         let mut batch = Batch::default();
         let now = Duration::from_secs(1);
         assert_eq!(engine.next_canary(now), Some(0));
@@ -330,5 +313,53 @@ mod tests {
         engine.not_sent(place, Some(Cut::Expired));
         assert_eq!((engine.hosts[0].cut, engine.canaries.sent), (Some(Cut::Expired), 0));
         assert_eq!(engine.next_canary(now * 2), None);
+    }
+
+    /// A reset is life; and what was lost before the first answer counts once, whatever the canary does then.
+    #[test]
+    fn a_canary_that_comes_back_counts_its_losses_once() {
+        let mut engine = engine();
+        let mut batch = Batch::default();
+        let mut ask = |engine: &mut Engine, at: u64| {
+            let now = Duration::from_millis(at);
+            engine.fill(now, &mut batch);
+            (engine.shots.iter().find_map(|s| s.canary).unwrap().0, now)
+        };
+        ask(&mut engine, 1_000);
+        ask(&mut engine, 3_000);
+        let (first, at) = ask(&mut engine, 5_000);
+        let (second, _) = ask(&mut engine, 5_200);
+        assert!(engine.canary_answered(0, first, true, at));
+        assert_eq!(engine.tally.controls_lost, 2);
+        let (third, _) = ask(&mut engine, 5_290);
+        assert!(engine.canary_answered(0, second, false, at));
+        assert_eq!(engine.hosts[0].alive, Some(Reason::SynAck));
+        assert!(engine.canary_answered(0, third, true, at));
+        assert_eq!((engine.tally.controls_lost, engine.tally.controls), (2, 4));
+        let mut other = self::engine();
+        let (reset, at) = ask(&mut other, 1_000);
+        assert!(other.canary_answered(0, reset, false, at));
+        assert_eq!(other.hosts[0].alive, Some(Reason::Reset));
+    }
+
+    fn engine() -> Engine {
+        let profile = Profile { ping: Vec::new(), ..Profile::initial_options() };
+        let aim = |n: u8| Aim {
+            target: n.into(),
+            destination: [198, 18, 0, n].into(),
+            next_hop: [3; 6],
+            source: 0,
+            rate: None,
+        };
+        Engine::new(Setup {
+            aims: vec![aim(1), aim(2)],
+            sources: vec![([198, 18, 0, 9].into(), [2; 6])],
+            tcp: &[80],
+            udp: &[],
+            profile: &profile,
+            seed: 7,
+            ports: Ports(61_000),
+            canaries: vec![(0, 443)],
+        })
     }
 }

@@ -27,7 +27,7 @@ const MAGIC: u32 = u32::from_le_bytes(*b"PCK4");
 /// Times that never were.
 const NEVER: u64 = u64::MAX;
 /// A resumed scan sends nothing for this long: what left before the crash counts for the rates too.
-const REST: Duration = Duration::from_secs(1);
+pub(super) const REST: Duration = Duration::from_secs(1);
 
 /// What is over, as bytes that are kept already and bytes that are to be.
 #[derive(Debug, Clone)]

@@ -68,11 +68,20 @@ impl<'a, 'b> Sender<'a, 'b> {
         self.gate.address(addr, now).is_ok()
     }
 
+    /// Why an address may not be sent to now; none where it may.
+    pub(super) fn refusal(&mut self, addr: IpAddr) -> Option<Cut> {
+        let now = self.warrant_time();
+        self.gate.address(addr, now).err().map(|refusal| self.refused(refusal))
+    }
+
     /// Takes in exclusions that have come since the last look.
     fn look_for_exclusions(&mut self) {
         let new = self.input.exclusions.after(self.exclusions);
         for range in &new {
-            self.outcome.notes.push(format!("excluded while the scan ran: {range}"));
+            let note = format!("excluded while the scan ran: {range}");
+            if !self.outcome.notes.contains(&note) {
+                self.outcome.notes.push(note);
+            }
         }
         self.exclusions += new.len();
         self.gate.exclude(new);

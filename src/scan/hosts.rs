@@ -176,6 +176,11 @@ impl Suspicion {
     }
 }
 
+/// True where a host of which no more answers are to come has answered on every port.
+pub(super) fn answered_on_every(tcp: Counts, high: u32) -> bool {
+    tcp.open >= MANY && high >= HIGH && all_open(tcp, tcp.open, tcp.asked)
+}
+
 /// True where `open` of so many ports are nearly all: of few, not one may be closed or filtered; of very many, one in
 /// twenty.
 fn all_open(tcp: Counts, open: u32, of: u32) -> bool {

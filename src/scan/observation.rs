@@ -45,9 +45,9 @@ pub enum Reason {
     Connected,
     /// The kernel reported a refused connection (connect mode).
     Refused,
-    /// ICMP destination unreachable; type and code.
+    /// An ICMP error, as destination unreachable or time exceeded; type and code.
     Unreachable(u8, u8),
-    /// ICMP destination unreachable, of several types and codes.
+    /// ICMP errors of several types and codes.
     SeveralUnreachable,
     /// Echo reply.
     EchoReply,
@@ -153,7 +153,7 @@ pub struct NotScanned {
     pub reason: Arc<str>,
 }
 
-/// Packets by kind, for one (warrant, destination, port, probe).
+/// What a packet asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ProbeKind {
     /// ICMP or ICMPv6 echo request.

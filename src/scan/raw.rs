@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::answer::Ports;
 use super::canary::left_out;
-use super::checkpoint::{Earlier, Kept};
+use super::checkpoint::{Earlier, Kept, REST};
 use super::drive::{Sender, drive};
 use super::engine::{Engine, Setup};
 use super::gate::Gate;
@@ -26,6 +27,7 @@ use super::study::{Leftover, Study};
 use super::wire::Hardware;
 use super::{ScanInput, reason};
 use crate::base::progress::StopWish;
+use crate::plan::cost;
 
 /// Opens a link by the number of its interface, and gives its hardware address with it.
 pub(super) type Open<'a> = dyn FnMut(u32, &mut ScanOutcome) -> std::io::Result<(Hardware, Box<dyn Link + Send>)> + 'a;
@@ -41,7 +43,9 @@ pub(super) struct Ways<'a> {
 /// Scans all targets that have a route. Links and hosts stay for a study, where there is to be one.
 pub(super) fn scan(input: &ScanInput<'_>, chosen: &Chosen, outcome: &mut ScanOutcome, study: Option<&mut Study>) {
     let ways = Ways { routes: &chosen.routes, ports: chosen.ports, watch: true };
-    scan_over(input, &ways, &mut |interface, outcome| open(interface, chosen.ports, outcome), outcome, study);
+    let pings = input.plan.targets.len() as u64 * cost::pings(&input.plan.profile);
+    let purpose = Purpose { ports: chosen.ports.range(), answers: outcome.coverage.planned + pings };
+    scan_over(input, &ways, &mut |interface, outcome| open(interface, &purpose, outcome), outcome, study);
 }
 
 /// The same over links that `open` opens.
@@ -56,8 +60,11 @@ pub(super) fn scan_over(
     let by_interface = parts(input, ways.routes, engines, outcome);
     input.progress.start("scan", outcome.coverage.planned);
     let mut measured = Measured::default();
+    // What left in the last moments before an end that nobody expected is not known.
+    let rest_until = if outcome.whole { input.clock.elapsed() + REST } else { Duration::ZERO };
     for (interface, parts) in by_interface {
-        let mut work = Work { input, own: Hardware::default(), ways, measured: &mut measured, kept: &mut kept };
+        let mut work =
+            Work { input, own: Hardware::default(), ways, measured: &mut measured, kept: &mut kept, rest_until };
         let opened = match interface {
             _ if input.stop.wish() != StopWish::None => Err(None),
             Some(interface) => open(interface, outcome).map_err(|error| {
@@ -95,12 +102,14 @@ pub(super) fn scan_over(
 }
 
 /// The fastest backend that the interface has.
-fn open(interface: u32, ports: Ports, outcome: &mut ScanOutcome) -> std::io::Result<(Hardware, Box<dyn Link + Send>)> {
+fn open(
+    interface: u32,
+    purpose: &Purpose,
+    outcome: &mut ScanOutcome,
+) -> std::io::Result<(Hardware, Box<dyn Link + Send>)> {
     let own =
         facts(interface).and_then(|f| f.hardware).ok_or_else(|| std::io::Error::other("it has no hardware address"))?;
-    let answers = outcome.coverage.planned;
-    let purpose = Purpose { ports: ports.range(), answers };
-    match PacketLink::open(interface, &purpose) {
+    match PacketLink::open(interface, purpose) {
         Ok(link) => {
             outcome.notes.push(
                 "frames leave past the queueing discipline: a capture sees them where they arrive, not on this machine"
@@ -110,7 +119,7 @@ fn open(interface: u32, ports: Ports, outcome: &mut ScanOutcome) -> std::io::Res
         }
         Err(error) => {
             outcome.notes.push(format!("the fast path is not to be had ({error}); frames leave one by one"));
-            Ok((own, Box::new(DataLink::open(interface, &purpose)?)))
+            Ok((own, Box::new(DataLink::open(interface, purpose)?)))
         }
     }
 }
@@ -149,6 +158,8 @@ struct Work<'a, 'b> {
     ways: &'a Ways<'a>,
     measured: &'a mut Measured,
     kept: &'a mut Kept,
+    /// Nothing is sent before this moment of the clock.
+    rest_until: Duration,
 }
 
 /// Who is reached from which of our addresses, and who is not.
@@ -239,6 +250,7 @@ impl Work<'_, '_> {
         };
         let mut engine = Engine::new(setup);
         engine.canaries.carry(&self.measured.ledger);
+        engine.not_before = self.rest_until;
         let Some(mut earlier) = earlier else { return engine };
         if !engine.restore(&mut earlier) {
             outcome
@@ -266,7 +278,8 @@ impl Work<'_, '_> {
             wanted.insert(route.next_hop(target.addr()), (route.source, warrant));
         }
         let pace = sender.outcome.pace.clone();
-        let mut turn = |addr, own, now| pace.take(addr, own, now);
+        let rest = self.rest_until;
+        let mut turn = |addr, own, now| if now < rest { Err((rest, true)) } else { pace.take(addr, own, now) };
         let hardware = neighbours(wanted, self.own, link, sender, (&mut turn, &mut |_, _| {}));
         // Whoever was not asked because somebody wanted to stop is only not scanned yet.
         let stopped = self.input.stop.wish() != StopWish::None;
@@ -277,7 +290,8 @@ impl Work<'_, '_> {
                 if stopped {
                     continue;
                 }
-                reached.cut.push((*i, if route.gateway.is_some() { Cut::NoGateway } else { Cut::NoNeighbour }));
+                let silent = if route.gateway.is_some() { Cut::NoGateway } else { Cut::NoNeighbour };
+                reached.cut.push((*i, sender.refusal(target.addr()).unwrap_or(silent)));
                 continue;
             };
             let known = reached.sources.iter().position(|(a, _)| *a == route.source);
@@ -318,11 +332,11 @@ impl Work<'_, '_> {
         measured.tries = engine.tries;
         let clock = self.input.clock;
         let (now, elapsed, before) = (clock.now(), engine.base, engine.before);
-        let wall = |at: std::time::Duration| match before {
+        let wall = |at: Duration| match before {
             Some((then, time)) if at <= time => then.checked_sub(time - at).unwrap_or(then),
             _ => now.checked_sub(elapsed.saturating_sub(at)).unwrap_or(now),
         };
-        for known in engine.results(elapsed) {
+        for known in engine.results() {
             if let Some(why) = known.cut {
                 outcome.not_scanned.push(NotScanned { target: known.target, reason: reason(why) });
             }

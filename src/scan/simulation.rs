@@ -323,6 +323,10 @@ proptest! {
             prop_assert!(found(&outcome).is_subset(&world.truth()));
         }
         prop_assert_eq!(too_fast(&world.plan.profile, &frames(&sent)), None);
+        // No round trip is told shorter than the path is.
+        for rtt in outcome.hosts.iter().flat_map(|h| &h.ports).filter_map(|p| p.rtt) {
+            prop_assert!(rtt + Duration::from_micros(32) >= world.faults.delay * 2, "{rtt:?}");
+        }
     }
 }
 
@@ -700,6 +704,42 @@ fn step_once(clock: &Arc<ManualClock>, by: i64) -> impl Fn(u64) + Send + Sync + 
             clock.set(clock.now().checked_add(jiff::SignedDuration::from_secs(by)).unwrap());
         }
     }
+}
+
+/// A target that is the gateway of others is asked for its hardware address like any gateway.
+#[test]
+fn a_target_may_be_a_gateway() {
+    let ports: Vec<u16> = (1..=20).collect();
+    for gateway in [0, 3] {
+        let mut world = World::new(plan_of(4, &ports, profile()), block(false), Faults::default());
+        let routes = world.routes.iter_mut();
+        routes.for_each(|(a, route)| route.gateway = (*a != host(gateway)).then_some(host(gateway)));
+        let (outcome, sent, _) = world.scan(None, &crate::base::progress::Silent);
+        assert_eq!(found(&outcome), world.truth());
+        assert_eq!(captured(&sent), booked(&outcome));
+        assert_eq!((outcome.counters.refused, outcome.ledger.upkeep, outcome.errors.len()), (0, 1, 0));
+    }
+}
+
+/// A host that is excluded before anybody knew whether it is alive was not scanned: its ports are not done, and it is
+/// not dead.
+#[test]
+fn a_host_that_is_excluded_in_discovery_is_not_done() {
+    let ports: Vec<u16> = (1..=20).collect();
+    let ping = vec![Ping::Icmp, Ping::Tcp((1..=40).collect())];
+    let rate = Some(Rate { per_second: 50 });
+    let profile = Profile { ping, dead_hosts: DeadHosts::Skip, rate, retries: 0, ..profile() };
+    let machines = (1..4).map(|n| (host(n), Machine { echo: true, ..Machine::default() })).collect();
+    let world = World::new(plan_of(4, &ports, profile), machines, Faults::default());
+    let clock = Arc::new(ManualClock::at(Timestamp::from_second(1_000).unwrap()));
+    let progress = AtUpdate(|_| {
+        if clock.elapsed() > Duration::from_millis(1_200) && world.exclusions.after(0).is_empty() {
+            world.exclusions.add(AddrRange::single(host(0)));
+        }
+    });
+    let (outcome, ..) = world.scan_by(&clock, None, &progress);
+    assert_eq!((outcome.coverage.planned, outcome.coverage.done), (80, 60), "{:?}", outcome.not_scanned);
+    assert_eq!(outcome.hosts[0].state, super::observation::HostState::Unknown);
 }
 
 /// Answers to first tries that come while the last ones wait for an interface that never comes back: each pair counts

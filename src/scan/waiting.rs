@@ -57,14 +57,18 @@ impl Waiting {
 
     /// A place whose brake was to be ready by now, and that brake; it has to be put back with [`Waiting::again`].
     pub(super) fn pop(&mut self, now: Duration) -> Option<(Brake, u32)> {
-        let Reverse((at, brake)) = self.due.peek().copied()?;
-        if at > now {
-            return None;
+        loop {
+            let Reverse((at, brake)) = self.due.peek().copied()?;
+            if at > now {
+                return None;
+            }
+            self.due.pop();
+            // A brake that got places while it was popped stands here twice.
+            if let Some(place) = self.lists.get_mut(&brake).and_then(VecDeque::pop_front) {
+                self.len -= 1;
+                return Some((brake, place));
+            }
         }
-        self.due.pop();
-        let place = self.lists.get_mut(&brake)?.pop_front()?;
-        self.len -= 1;
-        Some((brake, place))
     }
 
     /// Says when a popped brake is ready again.

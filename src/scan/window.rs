@@ -13,6 +13,12 @@ const ANSWER: u8 = 0x30;
 /// Not to be asked any more, and why is known of its host.
 const DROPPED: u8 = 0x40;
 
+const UNIT_US: u64 = 16;
+
+fn units(time: Duration) -> u32 {
+    (time.as_micros() as u64 / UNIT_US) as u32
+}
+
 /// What a pair answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
@@ -37,7 +43,8 @@ pub(super) struct Window {
     /// First position.
     pub(super) start: u64,
     state: Vec<u8>,
-    sent_us: Vec<u32>,
+    /// When the last try left, in units of 16 microseconds: 19 hours.
+    sent: Vec<u32>,
     /// Pairs that are neither answered nor dropped.
     pub(super) open: u32,
 }
@@ -46,13 +53,13 @@ impl Window {
     /// The window of a grid of `len` pairs that begins at `start`.
     pub(super) fn new(start: u64, len: u64) -> Self {
         let n = len.saturating_sub(start).min(WINDOW) as usize;
-        Self { start, state: vec![0; n], sent_us: vec![0; n], open: n as u32 }
+        Self { start, state: vec![0; n], sent: vec![0; n], open: n as u32 }
     }
 
-    /// From kept bytes, as [`Window::bytes`] gives them.
+    /// From kept bytes, as [`Window::checkpoint`] gives them.
     pub(super) fn restore(start: u64, state: Vec<u8>) -> Self {
         let open = state.iter().filter(|s| **s & (ANSWER | DROPPED) == 0).count() as u32;
-        Self { start, sent_us: vec![0; state.len()], state, open }
+        Self { start, sent: vec![0; state.len()], state, open }
     }
 
     pub(super) fn len(&self) -> u32 {
@@ -93,18 +100,18 @@ impl Window {
 
     /// Time since the last try; how long ago is unknown after a restart, and then long.
     pub(super) fn age(&self, place: u32, now: Duration) -> Duration {
-        let sent = self.sent_us.get(place as usize).copied().unwrap_or_default();
+        let sent = self.sent.get(place as usize).copied().unwrap_or_default();
         if sent == 0 {
             return Duration::from_secs(3_600);
         }
-        Duration::from_micros(u64::from((now.as_micros() as u32).wrapping_sub(sent)))
+        Duration::from_micros(u64::from(units(now).wrapping_sub(sent)) * UNIT_US)
     }
 
     /// Counts a try.
     pub(super) fn ask(&mut self, place: u32, now: Duration) {
-        if let (Some(state), Some(sent)) = (self.state.get_mut(place as usize), self.sent_us.get_mut(place as usize)) {
+        if let (Some(state), Some(sent)) = (self.state.get_mut(place as usize), self.sent.get_mut(place as usize)) {
             *state = (*state & !TRIES) | ((*state & TRIES) + 1).min(TRIES);
-            *sent = (now.as_micros() as u32).max(1);
+            *sent = units(now).max(1);
         }
     }
 
@@ -172,7 +179,10 @@ mod tests {
         window.ask(2, now);
         window.ask(2, now);
         window.unask(2);
-        assert_eq!(window.age(2, Duration::from_millis(7)), Duration::from_millis(2));
+        let age = window.age(2, Duration::from_millis(7)).abs_diff(Duration::from_millis(2));
+        assert!(age < Duration::from_micros(32), "{age:?}");
+        let days = Duration::from_secs(10 * 3_600);
+        assert_eq!(window.age(2, days).as_secs(), 35_999, "no scan's window is as long as the counter");
         window.set(2, Answer::Closed);
         window.set(2, Answer::Open);
         window.forget(3);

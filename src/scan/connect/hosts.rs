@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::answer::Answer;
 use super::timing::Rtt;
 use crate::lang::job::Protocol;
-use crate::scan::hosts::{Counts, Suspicion, every_note, saved_note};
+use crate::scan::hosts::{Counts, Suspicion, answered_on_every, every_note, saved_note};
 use crate::scan::observation::{HostObservation, HostState, NotScanned, PortObservation, PortState, Reason};
 use crate::scan::outcome::ScanOutcome;
 use crate::scan::{ScanInput, reason};
@@ -105,7 +105,9 @@ pub(super) fn collect(hosts: Vec<Host>, input: &ScanInput<'_>, outcome: &mut Sca
             outcome.not_scanned.push(NotScanned { target, reason: reason(why) });
         }
         let Some(first) = host.first else { continue };
-        host.judge(host.last, Duration::ZERO);
+        if answered_on_every(host.tcp, host.high) {
+            host.every.get_or_insert(0);
+        }
         if let Some(saved) = host.every {
             outcome.every.insert(target, if host.cut.is_none() { saved } else { 0 });
             outcome.notes.push(every_note(addr, host.tcp.open, host.tcp.answered()));

@@ -82,7 +82,7 @@ pub(super) trait Link {
     /// Sends the frames of a batch from one on, and says how many were taken. An error is about the first of them.
     fn send(&mut self, batch: &Batch, from: usize) -> io::Result<usize>;
 
-    /// Hands over every frame that has arrived; waits for the first one at most so long.
+    /// Hands over frames that have arrived, a bounded number of them; waits for the first one at most so long.
     fn receive(&mut self, wait: Duration, take: &mut dyn FnMut(&[u8])) -> io::Result<()>;
 
     /// Frames for us that the kernel had no room for, since the last call.

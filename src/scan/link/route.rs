@@ -164,6 +164,8 @@ fn read(message: &RouteMessage) -> Option<Route> {
             RouteAttribute::Oif(index) => interface = Some(*index),
             RouteAttribute::PrefSource(address) => source = ip(address),
             RouteAttribute::Gateway(address) => gateway = ip(address),
+            // IPv4 by a next hop of IPv6: its hardware address would have to be asked for otherwise. RFC 5549.
+            RouteAttribute::Via(_) => return None,
             _ => {}
         }
     }

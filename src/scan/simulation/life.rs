@@ -338,3 +338,66 @@ fn what_waits_for_a_full_queue_is_judged_again() {
     let (outcome, _, took) = world.scan_by(&clock, None, &progress);
     assert_eq!((outcome.errors.len(), took < Duration::from_secs(3)), (0, true), "{took:?} {:?}", outcome.errors);
 }
+
+/// A new engine beside resumed ones waits too: what left in the last second before a crash is not known.
+#[test]
+fn whoever_goes_on_rests_first() {
+    let first = World { finished: (48..64).collect(), ..slow_block() };
+    let shelf = Shelf::default();
+    first.scan(Some(&shelf), &Silent);
+    let last = shelf.0.into_inner().unwrap().pop().unwrap();
+    for world in [slow_block(), slow_block().on_link()] {
+        let (outcome, sent, _) = world.scan(Some(&Shelf::of(&last)), &Silent);
+        assert_eq!(found(&outcome), world.truth());
+        assert!(sent[0].0 >= Duration::from_secs(2), "{:?}", sent[0].0);
+    }
+}
+
+/// A host that had all its answers and is not reached any more gets nothing, nor does a canary on it.
+#[test]
+fn a_canary_that_is_out_of_reach_is_not_asked() {
+    let world = |absent: bool| {
+        let mut world = slow_block().on_link();
+        world.plan = with_canary(world.plan, 5);
+        world.machines.insert(host(0), Machine { open: (1..=60).step_by(7).collect(), absent, ..Machine::default() });
+        world
+    };
+    let shelf = Shelf::default();
+    world(false).scan(Some(&shelf), &Silent);
+    for checkpoint in shelf.0.into_inner().unwrap() {
+        let second = world(true);
+        let (outcome, sent, _) = second.scan(Some(&Shelf::of(&checkpoint)), &Silent);
+        assert!(sent.iter().all(|(_, f)| f[..6] != [0; 6]), "a frame to nobody's hardware address");
+        assert_eq!(outcome.counters.refused, 0);
+        assert_eq!(canary_notes(&outcome), ["canary 198.18.0.0 tcp 5: its target was left out, so it tells no loss"]);
+    }
+}
+
+/// Of a host that answers on every port the lowest open ports are kept, however often the scan was interrupted.
+#[test]
+fn what_is_kept_of_a_host_that_answers_on_every_port_is_the_lowest() {
+    let ports: Vec<u16> = (2_001..=6_000).collect();
+    let faults = Faults { delay: Duration::from_millis(500), ..Faults::default() };
+    let machines = HashMap::from([
+        (host(0), Machine { every: true, ..Machine::default() }),
+        (host(1), Machine { open: [2_500].into(), ..Machine::default() }),
+    ]);
+    let profile = Profile { rate: Some(Rate { per_second: 3_000 }), retries: 1, ..profile() };
+    let world = World::new(plan_of(2, &ports, profile), machines, faults);
+    let shelf = Shelf::default();
+    let (whole, ..) = world.scan(Some(&shelf), &Silent);
+    let kept = |outcome: &ScanOutcome| {
+        let host = outcome.hosts.iter().find(|h| h.addr == host(0)).unwrap();
+        let open = host.counts[&PortState::Open] as usize;
+        assert!(open > 1_100 && outcome.every.contains_key(&0), "{open}");
+        host.ports.iter().map(|p| p.port).collect::<Vec<_>>()
+    };
+    let lowest = kept(&whole);
+    assert_eq!(lowest.len(), 1_024);
+    // Ports are asked in an order of their own: the lowest of all that answered lie close together.
+    assert!(*lowest.last().unwrap() < 5_500, "{lowest:?}");
+    for checkpoint in shelf.0.into_inner().unwrap() {
+        let (outcome, ..) = world.scan(Some(&Shelf::of(&checkpoint)), &Silent);
+        assert_eq!(kept(&outcome).len(), 1_024);
+    }
+}
