@@ -1,7 +1,7 @@
 //! The portable backend: pnet's data link channel. A thread of its own receives, so that sending never waits for it.
 
 use std::io;
-use std::os::fd::IntoRawFd;
+use std::os::fd::{IntoRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
@@ -10,15 +10,16 @@ use std::time::Duration;
 
 use pnet::datalink::{self, Channel, Config, DataLinkSender, NetworkInterface};
 
-use super::packet::filtered;
+use super::packet::{dropped, error, filtered, room};
 use super::{Batch, Link, Purpose};
 
 /// Frames that wait between receiver and scanner.
 const QUEUE: usize = 65_536;
 /// How often an idle receiver looks whether it should end.
 const IDLE: Duration = Duration::from_millis(50);
-/// Kernel buffer for received frames.
-const READ_BUFFER: usize = 4 << 20;
+/// Room for received frames in the kernel, and for one of them here.
+const ROOM: i32 = 4 << 20;
+const READ_BUFFER: usize = 65_536;
 
 /// Frames handed over at once at most, so that a flood cannot keep the scanner here.
 const AT_ONCE: usize = 1_024;
@@ -29,6 +30,8 @@ pub(in crate::scan) struct DataLink {
     frames: Receiver<io::Result<Vec<u8>>>,
     ended: Arc<AtomicBool>,
     receiver: Option<JoinHandle<()>>,
+    /// The channel's socket once more, for what pnet does not tell.
+    socket: OwnedFd,
 }
 
 /// What the scanner needs to know of an interface.
@@ -59,12 +62,15 @@ impl DataLink {
     /// Opens an interface for whole frames; needs CAP_NET_RAW.
     pub(in crate::scan) fn open(index: u32, purpose: &Purpose) -> io::Result<Self> {
         let interface = interface(index).ok_or_else(|| io::Error::other(format!("interface {index} is gone")))?;
+        let socket = filtered(purpose.ports)?;
+        room(&socket, ROOM);
+        let (own, watched) = (socket.try_clone()?, socket.try_clone()?);
         let config = Config {
             read_timeout: Some(IDLE),
             read_buffer_size: READ_BUFFER,
             promiscuous: false,
             // The channel closes it.
-            socket_fd: Some(filtered(purpose.ports)?.into_raw_fd()),
+            socket_fd: Some(socket.into_raw_fd()),
             ..Config::default()
         };
         let (sender, mut receiver) = match datalink::channel(&interface, config)? {
@@ -78,18 +84,19 @@ impl DataLink {
             while !stop.load(Ordering::Relaxed) {
                 let next = match receiver.next() {
                     Ok(frame) => Ok(frame.to_vec()),
-                    Err(error) if matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock) => {
-                        continue;
+                    Err(error) if passing(&error) => continue,
+                    Err(_) => {
+                        // What went wrong has to be read, or it is met for ever. It may pass: the scanner decides.
+                        std::thread::sleep(IDLE);
+                        Err(error(&watched).err().unwrap_or(io::Error::from_raw_os_error(libc::ENETDOWN)))
                     }
-                    Err(error) => Err(error),
                 };
-                let broken = next.is_err();
-                if queue.send(next).is_err() || broken {
+                if queue.send(next).is_err() {
                     return;
                 }
             }
         });
-        Ok(Self { sender, frames, ended, receiver: Some(receiver) })
+        Ok(Self { sender, frames, ended, receiver: Some(receiver), socket: own })
     }
 }
 
@@ -110,10 +117,13 @@ impl Link for DataLink {
         hand_over(&self.frames, wait, take)
     }
 
-    /// pnet does not tell.
     fn dropped(&mut self) -> u64 {
-        0
+        dropped(&self.socket)
     }
+}
+
+fn passing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
 /// Hands over what is there, but no more than [`AT_ONCE`]; waits for the first frame at most so long.
@@ -239,5 +249,19 @@ mod tests {
             }
         }
         assert_eq!((neighbour, datagrams), (Some((asked, (own, hardware))), vec![61_064]));
+
+        // The interface goes down, which is told, and comes back, and with it the answers.
+        assert!(ip(&format!("-n {near} link set d0 down")));
+        let down = (0..100).find_map(|_| link.receive(Duration::from_millis(50), &mut |_| {}).err()).unwrap();
+        assert_eq!(down.raw_os_error(), Some(libc::ENETDOWN));
+        assert!(ip(&format!("-n {near} link set d0 up")));
+        let heard = (0..100).any(|_| {
+            let mut heard = false;
+            let _ = link.send(&batch, 0);
+            let _ = link
+                .receive(Duration::from_millis(50), &mut |f| heard |= matches!(read(f), Ok(Reply::Neighbour { .. })));
+            heard
+        });
+        assert!(heard);
     }
 }

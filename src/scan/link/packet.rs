@@ -42,7 +42,6 @@ pub(in crate::scan) struct PacketLink {
     incoming: Incoming,
     messages: Box<[libc::mmsghdr; BATCH]>,
     parts: Box<[libc::iovec; BATCH]>,
-    drops: u64,
 }
 
 /// How answers come in: a ring takes tens of milliseconds to set up and take down, which few answers do not repay.
@@ -97,6 +96,33 @@ pub(super) fn filtered(ports: (u16, u16)) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
+/// Frames for a socket that the kernel had no room for, since the last call.
+pub(super) fn dropped(socket: &OwnedFd) -> u64 {
+    // SAFETY: all zeros is valid for three counters.
+    let mut counts: libc::tpacket_stats_v3 = unsafe { std::mem::zeroed() };
+    let mut len = size_of::<libc::tpacket_stats_v3>() as libc::socklen_t;
+    let place = std::ptr::from_mut(&mut counts).cast::<c_void>();
+    // SAFETY: pointer and length are those of `counts`. The kernel resets its counters with each reading.
+    let read =
+        unsafe { libc::getsockopt(socket.as_raw_fd(), libc::SOL_PACKET, libc::PACKET_STATISTICS, place, &mut len) };
+    if read == 0 { u64::from(counts.tp_drops) } else { 0 }
+}
+
+/// Reads and clears what went wrong on a receiving socket, such as the interface going down.
+pub(super) fn error(socket: &OwnedFd) -> io::Result<()> {
+    let (mut code, mut len): (c_int, _) = (0, size_of::<c_int>() as libc::socklen_t);
+    let place = std::ptr::from_mut(&mut code).cast::<c_void>();
+    // SAFETY: pointer and length are those of `code`.
+    let read = unsafe { libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_ERROR, place, &mut len) };
+    check(read)?;
+    if code == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(code)) }
+}
+
+/// Makes room for so many bytes of received frames; without the right to it there is less.
+pub(super) fn room(socket: &OwnedFd, bytes: c_int) {
+    let _ = set(socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, &bytes);
+}
+
 impl PacketLink {
     /// Opens an interface; needs CAP_NET_RAW.
     pub(in crate::scan) fn open(interface: u32, purpose: &Purpose) -> io::Result<Self> {
@@ -112,7 +138,7 @@ impl PacketLink {
         bind(&socket, interface, libc::ETH_P_ALL as u16)?;
         // SAFETY: all zeros is valid for both: null pointers and lengths of zero. They are filled before each use.
         let (messages, parts) = unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
-        Ok(Self { socket, incoming, messages: Box::new(messages), parts: Box::new(parts), drops: 0 })
+        Ok(Self { socket, incoming, messages: Box::new(messages), parts: Box::new(parts) })
     }
 }
 
@@ -149,25 +175,14 @@ impl Link for PacketLink {
             _ => {}
         }
         if ready.revents & libc::POLLERR != 0 {
-            self.error()?;
+            error(&self.socket)?;
         }
         self.drain(take);
         Ok(())
     }
 
     fn dropped(&mut self) -> u64 {
-        // SAFETY: all zeros is valid for three counters.
-        let mut counts: libc::tpacket_stats_v3 = unsafe { std::mem::zeroed() };
-        let mut len = size_of::<libc::tpacket_stats_v3>() as libc::socklen_t;
-        let place = std::ptr::from_mut(&mut counts).cast::<c_void>();
-        // SAFETY: pointer and length are those of `counts`. The kernel resets its counters with each reading.
-        let read = unsafe {
-            libc::getsockopt(self.socket.as_raw_fd(), libc::SOL_PACKET, libc::PACKET_STATISTICS, place, &mut len)
-        };
-        if read == 0 {
-            self.drops += u64::from(counts.tp_drops);
-        }
-        std::mem::take(&mut self.drops)
+        dropped(&self.socket)
     }
 }
 
@@ -189,17 +204,6 @@ impl PacketLink {
             take(bytes);
         }
         any
-    }
-
-    /// Reads and clears what went wrong on the receiving socket, such as the interface going down.
-    fn error(&self) -> io::Result<()> {
-        let (mut code, mut len): (c_int, _) = (0, size_of::<c_int>() as libc::socklen_t);
-        let place = std::ptr::from_mut(&mut code).cast::<c_void>();
-        // SAFETY: pointer and length are those of `code`.
-        let read =
-            unsafe { libc::getsockopt(self.socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_ERROR, place, &mut len) };
-        check(read)?;
-        if code == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(code)) }
     }
 }
 
