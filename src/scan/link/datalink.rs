@@ -152,12 +152,25 @@ impl Drop for DataLink {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{IpAddr, UdpSocket};
+    use std::collections::BTreeSet;
+    use std::net::{IpAddr, TcpListener, UdpSocket};
     use std::os::fd::AsRawFd;
     use std::process::Command;
 
     use super::*;
-    use crate::scan::wire::{Reply, ask_neighbour, read};
+    use crate::base::addr_set::AddrSet;
+    use crate::base::clock::SystemClock;
+    use crate::base::limits::Limits;
+    use crate::base::progress::{Silent, Stop};
+    use crate::lang::job::Profile;
+    use crate::plan::plan::ProbeSet;
+    use crate::plan::sample;
+    use crate::scan::answer::Ports;
+    use crate::scan::link::route::routes;
+    use crate::scan::observation::Mode;
+    use crate::scan::raw::{Ways, scan_over};
+    use crate::scan::wire::{Hardware, Reply, ask_neighbour, read};
+    use crate::scan::{LiveExclusions, ScanInput, ScanOutcome};
 
     #[test]
     fn a_flood_is_taken_in_parts() {
@@ -190,6 +203,30 @@ mod tests {
         }
     }
 
+    impl Pair {
+        fn build(tag: &str) -> Option<Self> {
+            let pair = Self(format!("pal-{tag}n{}", std::process::id()), format!("pal-{tag}f{}", std::process::id()));
+            let (near, far) = (&pair.0, &pair.1);
+            if !ip(&format!("netns add {near}")) || !ip(&format!("netns add {far}")) {
+                println!("skipped: the portable backend needs root and ip");
+                return None;
+            }
+            for step in [
+                format!("-n {near} link add d0 type veth peer name e0 netns {far}"),
+                format!("-n {far} link set lo up"),
+                format!("-n {near} addr add 192.0.2.2/24 dev d0"),
+                format!("-n {far} addr add 192.0.2.1/24 dev e0"),
+                format!("-n {near} link set d0 up"),
+                format!("-n {far} link set e0 up"),
+                format!("-n {near} route add 198.18.0.0/15 via 192.0.2.1"),
+                format!("-n {far} route add local 198.18.0.0/15 dev lo"),
+            ] {
+                assert!(ip(&step), "ip {step}");
+            }
+            Some(pair)
+        }
+    }
+
     fn inside<T: Send>(name: &str, act: impl FnOnce() -> T + Send) -> T {
         let namespace = std::fs::File::open(format!("/run/netns/{name}")).unwrap();
         std::thread::scope(|scope| {
@@ -207,21 +244,8 @@ mod tests {
     /// Frames leave and answers come in on a real interface; what is for others stays in the kernel.
     #[test]
     fn the_portable_backend_asks_and_hears_answers_only() {
-        let pair = Pair(format!("pal-d{}", std::process::id()), format!("pal-e{}", std::process::id()));
+        let Some(pair) = Pair::build("d") else { return };
         let (near, far) = (&pair.0, &pair.1);
-        if !ip(&format!("netns add {near}")) || !ip(&format!("netns add {far}")) {
-            println!("skipped: the portable backend needs root and ip");
-            return;
-        }
-        for step in [
-            format!("-n {near} link add d0 type veth peer name e0 netns {far}"),
-            format!("-n {near} addr add 192.0.2.2/24 dev d0"),
-            format!("-n {far} addr add 192.0.2.1/24 dev e0"),
-            format!("-n {near} link set d0 up"),
-            format!("-n {far} link set e0 up"),
-        ] {
-            assert!(ip(&step), "ip {step}");
-        }
         let (own, asked): (IpAddr, IpAddr) = ([192, 0, 2, 2].into(), [192, 0, 2, 1].into());
         let purpose = Purpose { ports: (61_000, 65_095), answers: 1 };
         let (hardware, mut link) = inside(near, || {
@@ -263,5 +287,52 @@ mod tests {
             heard
         });
         assert!(heard);
+    }
+
+    /// A whole scan over the portable backend finds what is there and books what it sends.
+    #[test]
+    fn a_scan_over_the_portable_backend_is_as_right() {
+        let Some(pair) = Pair::build("p") else { return };
+        let hosts: Vec<IpAddr> = (1..=20u8).map(|n| [198, 18, 3, n].into()).collect();
+        let open: BTreeSet<(IpAddr, u16)> =
+            hosts.iter().zip(0u16..).map(|(host, n)| (*host, 2_001 + n * 7 % 50)).collect();
+        let listeners: Vec<TcpListener> =
+            inside(&pair.1, || open.iter().map(|at| TcpListener::bind(*at).unwrap()).collect());
+        let probes = ProbeSet { tcp: (2_001..=2_050).collect(), udp: Default::default() };
+        let profile =
+            Profile { ping: Vec::new(), rate: None, per_host: None, retries: 2, ..Profile::initial_options() };
+        let end = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1);
+        let plan = sample::plan(&hosts, probes, profile, AddrSet::default(), end);
+        let input = ScanInput {
+            plan: &plan,
+            mode: Some(Mode::Raw),
+            clock: &SystemClock::default(),
+            seed: 7,
+            limits: &Limits::default(),
+            progress: &Silent,
+            stop: &Stop::default(),
+            finished: &[],
+            elsewhere: &[],
+            exclusions: &LiveExclusions::default(),
+            keep: None,
+            leases: None,
+        };
+        let mut outcome = ScanOutcome::new(&input, Mode::Raw);
+        inside(&pair.0, || {
+            let routes = routes(&hosts).unwrap();
+            let ports = Ports(61_000);
+            let purpose = Purpose { ports: ports.range(), answers: 1_000 };
+            let mut open = |interface: u32, _: &mut ScanOutcome| -> io::Result<(Hardware, Box<dyn Link + Send>)> {
+                Ok((facts(interface).unwrap().hardware.unwrap(), Box::new(DataLink::open(interface, &purpose)?)))
+            };
+            scan_over(&input, &Ways { routes: &routes, ports, watch: true }, &mut open, &mut outcome, None);
+        });
+        drop(listeners);
+        outcome.finish(&input);
+        let found: BTreeSet<(IpAddr, u16)> =
+            outcome.hosts.iter().flat_map(|h| h.ports.iter().map(|p| (h.addr, p.port))).collect();
+        assert_eq!(found, open, "{:?} {:?}", outcome.notes, outcome.errors);
+        assert_eq!((outcome.counters.refused, outcome.coverage.done), (0, 1_000));
+        assert_eq!(outcome.ledger.total() + outcome.ledger.upkeep, outcome.counters.sent);
     }
 }
