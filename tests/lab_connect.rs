@@ -1,5 +1,5 @@
-//! Connect mode with thousands of sockets in flight: most ports of most hosts are silent, so that each question holds its
-//! socket until its time is up. Same namespaces and rules as `lab.rs`.
+//! Connect mode with thousands of sockets in flight: nearly all first questions are lost, so that each holds its socket
+//! until its time is up, and most ports of most hosts stay silent. Same namespaces and rules as `lab.rs`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,6 +15,8 @@ const HOSTS: u8 = 100;
 const REFUSING: u8 = 20;
 const PORTS: u16 = 150;
 const FIRST: u16 = 3_001;
+/// Bytes of the SYNs that are lost, of 60 bytes each: fourteen in fifteen of the first ones.
+const LOST: u32 = 14_000 * 60;
 
 fn host(n: u8) -> IpAddr {
     Ipv4Addr::new(198, 18, 40, n).into()
@@ -72,7 +74,7 @@ fn thousands_of_sockets_in_flight_lose_nothing() {
         println!("skipped: lab_connect needs root, ip, nft and tcpdump");
         return;
     };
-    let folder = TempDir::new("lab-connect");
+    let folder = TempDir::new("lab-many");
     fs::write(folder.0.join("inventory.json"), inventory()).unwrap();
     fs::write(folder.0.join("many.pal"), job()).unwrap();
     let open: BTreeSet<SocketAddr> = (1..=HOSTS)
@@ -84,6 +86,7 @@ fn thousands_of_sockets_in_flight_lose_nothing() {
     let rules = format!(
         "table ip many {{
             chain in {{ type filter hook prerouting priority -300;
+                tcp flags & (syn | ack) == syn quota until {LOST} bytes drop
                 ip daddr . tcp dport {{ {} }} accept; ip daddr {{ {} }} tcp dport 1-65535 drop; }}
         }}",
         openings.join(", "),
@@ -114,10 +117,11 @@ fn thousands_of_sockets_in_flight_lose_nothing() {
     let (closed, filtered) =
         (u64::from(PORTS - 3) * u64::from(REFUSING), u64::from(PORTS - 3) * u64::from(HOSTS - REFUSING));
     assert_eq!((count("open"), count("closed"), count("filtered")), (300, closed, filtered));
-    // Each silent question was asked twice, and everything else once.
-    assert_eq!(results["ledger"]["by_probe"]["connect"], 300 + closed + 2 * filtered);
+    // What was lost was asked again, and what stayed silent twice.
+    let connections = results["ledger"]["by_probe"]["connect"].as_u64().unwrap();
+    assert!((14_000 + 15_000..=30_000).contains(&connections), "{connections}");
     let notes = results["notes"].as_array().unwrap();
     let widest = notes.iter().find_map(|n| n.as_str()?.strip_suffix(" connections in flight at most")).unwrap();
     println!("lab_connect: {widest} connections in flight at most");
-    assert!(widest.parse::<u32>().unwrap() >= 2_000, "{notes:?}");
+    assert!(widest.parse::<u32>().unwrap() >= 4_000, "{notes:?}");
 }

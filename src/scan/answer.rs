@@ -264,7 +264,7 @@ impl Engine {
             host.held = Duration::ZERO;
         }
         self.tally.control(true);
-        self.auto.control(true);
+        self.auto.control(true, control.sent);
         self.timed(seen.host, now.saturating_sub(control.sent), now);
         self.remember(control.place);
     }

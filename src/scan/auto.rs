@@ -216,8 +216,9 @@ impl Auto {
         });
     }
 
-    /// A control probe has come to its end.
-    pub(super) fn control(&mut self, answered: bool) {
+    /// A control probe, sent at this moment, has come to its end.
+    pub(super) fn control(&mut self, answered: bool, sent: Duration) {
+        self.known(answered, false, sent);
         self.controls.0 = self.controls.0 << 1 | u64::from(!answered);
         self.controls.1 = (self.controls.1 + 1).min(CONTROLS);
         let (all, lost) = self.usual_controls;
@@ -227,8 +228,13 @@ impl Auto {
     /// A probe to a canary, sent at this moment, has come to its end; `long` where its round trip was far beyond the
     /// canary's shortest.
     pub(super) fn canary(&mut self, answered: bool, long: bool, sent: Duration) {
+        self.canaries.answer |= answered;
+        self.known(answered, long, sent);
+    }
+
+    /// A probe to a port that is known to answer has come to its end.
+    fn known(&mut self, answered: bool, long: bool, sent: Duration) {
         let canaries = &mut self.canaries;
-        canaries.answer |= answered;
         if sent >= canaries.since {
             canaries.ended += 1.0;
             canaries.lost += f64::from(u8::from(!answered));
@@ -241,24 +247,24 @@ impl Auto {
         self.canaries.answer &= any;
     }
 
-    /// Decides by the canaries: true where the rate is to be cut.
-    fn ask_canaries(&mut self, now: Duration) -> bool {
+    /// Decides by canaries and controls: where the rate is to be cut, the share that gets through, if that is known.
+    fn ask_known(&mut self, now: Duration) -> Option<Option<f64>> {
         let rate = self.rate;
         let canaries = &mut self.canaries;
         if canaries.long_trips >= LONG_TRIPS {
-            return true;
+            return Some(None);
         }
         if canaries.lost > CANARIES * (canaries.usual + TOO_MANY) {
             let loss = canaries.lost / canaries.ended;
             let (before, first, cuts) = canaries.trial.unwrap_or((rate, loss, 0));
             if cuts < CUTS || loss < first * 0.8 {
                 canaries.trial = Some((before, first, cuts + 1));
-                return true;
+                return Some(Some(1.0 - loss));
             }
             // Less was sent, and as much was lost.
             *canaries = Canaries { usual: loss, known: true, since: now, answer: true, ..Canaries::default() };
             (self.rate, self.ceiling) = (before, FASTEST);
-            return false;
+            return None;
         }
         let fine = self.smooth.is_none() && canaries.ended >= CANARIES_FINE && canaries.lost == 0.0 && self.limited;
         if fine || canaries.ended >= CANARIES {
@@ -274,7 +280,7 @@ impl Auto {
         if fine {
             self.rate = (self.rate * if self.rate < self.ceiling { 1.5 } else { 1.03 }).min(FASTEST);
         }
-        false
+        None
     }
 
     /// The kernel dropped answers.
@@ -312,9 +318,9 @@ impl Auto {
         let fewer = self.fewer_answers(now, trip);
         let lost = self.controls_lost();
         if now >= self.hold {
-            let canaries = self.ask_canaries(now);
-            if queue || fewer || lost || canaries || self.trouble {
-                self.cut(now, trip);
+            let known = self.ask_known(now);
+            if queue || fewer || lost || known.is_some() || self.trouble {
+                self.cut(now, trip, known.flatten());
             } else if self.drain.is_none() && self.limited {
                 self.grow(now);
             }
@@ -343,7 +349,7 @@ impl Auto {
         }
     }
 
-    fn cut(&mut self, now: Duration, trip: Duration) {
+    fn cut(&mut self, now: Duration, trip: Duration, through: Option<f64>) {
         self.cuts += 1;
         let (sent, answered) = self.usual;
         // What came back lately tells what got through, where the usual share of answers is known.
@@ -351,7 +357,9 @@ impl Auto {
         let lately = last.saturating_sub(THROUGH)..last;
         let arrived: u32 = lately.filter_map(|n| self.slot(n)).map(|s| s.arrived).sum();
         let span = SLOT.as_secs_f64() * THROUGH as f64;
-        let wanted = if answered >= 50.0 && arrived >= 30 {
+        let wanted = if let Some(share) = through {
+            self.rate * (share * 0.9).clamp(0.1, 0.5)
+        } else if answered >= 50.0 && arrived >= 30 {
             let through = f64::from(arrived) / span / (answered / sent);
             (through * 0.9).clamp(self.rate * 0.1, self.rate * 0.9)
         } else {
@@ -537,12 +545,12 @@ mod tests {
     fn lost_controls_cut_and_steady_loss_does_not() {
         let mut auto = Auto::default();
         for i in 0..200u64 {
-            auto.control(i % 10 != 0);
+            auto.control(i % 10 != 0, Duration::ZERO);
             auto.look(Duration::from_millis(100 * i));
         }
         assert_eq!(auto.cuts, 0);
         for i in 200..260u64 {
-            auto.control(i % 3 == 0);
+            auto.control(i % 3 == 0, Duration::ZERO);
             auto.look(Duration::from_millis(100 * i));
         }
         assert!(auto.cuts > 0);

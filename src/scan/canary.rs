@@ -132,7 +132,7 @@ impl Engine {
         let canaries = &self.canaries;
         let due = canaries.asked_at.is_none_or(|at| now.saturating_sub(at) >= PAUSE);
         let count = canaries.all.len();
-        if count == 0 || self.phase == Phase::End || now < self.not_before || !due || !canaries.in_budget() {
+        if count == 0 || self.phase == Phase::End || !due || !canaries.in_budget() {
             return None;
         }
         let may = |canary: &Canary| {

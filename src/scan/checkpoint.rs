@@ -394,9 +394,7 @@ impl Engine {
         self.base = saved;
         self.before = Some((earlier.at, saved));
         self.told = Told { number: Some(earlier.number), ledger: self.ledger.mark(), open: self.open.len() };
-        self.untrimmed = self.hosts.iter().any(|h| h.every);
         self.start_round(round, saved);
-        self.not_before = saved + REST;
         self.slow_again();
         Some(())
     }

@@ -72,13 +72,9 @@ impl Engine {
         }
     }
 
-    /// Control probes tell the loss where pairs stay silent: after the first round, and where few answer.
+    /// Control probes tell the loss, which silence does not.
     pub(super) fn wants_controls(&self, now: Duration) -> bool {
-        let silent = self.round > 0 || self.quiet_until.is_some();
-        silent
-            && self.phase == Phase::Ports
-            && !self.pool.is_empty()
-            && now.saturating_sub(self.controlled) >= CONTROL_PAUSE
+        self.phase == Phase::Ports && !self.pool.is_empty() && now.saturating_sub(self.controlled) >= CONTROL_PAUSE
     }
 
     pub(super) fn add_controls(&mut self, now: Duration, batch: &mut Batch, most: usize) {
@@ -119,8 +115,13 @@ impl Engine {
         self.controls = kept;
         let lost: Vec<Control> = lost;
         for control in lost {
-            self.auto.control(false);
-            self.control_lost(&control, now);
+            self.auto.control(false, control.sent);
+            // While all is being asked for the first time it is the path's rate that is found out.
+            if self.round == 0 && self.quiet_until.is_none() {
+                self.tally.control(false);
+            } else {
+                self.control_lost(&control, now);
+            }
         }
     }
 

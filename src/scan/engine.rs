@@ -165,8 +165,6 @@ pub(super) struct Engine {
     pub(super) base: Duration,
     /// Wall time and engine time of the checkpoint it came from.
     pub(super) before: Option<(jiff::Timestamp, Duration)>,
-    /// Nothing is sent before this moment.
-    pub(super) not_before: Duration,
     /// Time since the link was last read: how late an answer may be noticed.
     pub(super) slack: Duration,
 }
@@ -233,7 +231,6 @@ impl Engine {
             told: Told::default(),
             base: Duration::ZERO,
             before: None,
-            not_before: Duration::ZERO,
             slack: Duration::ZERO,
             aims: setup.aims,
             sources: setup.sources,
@@ -361,9 +358,6 @@ impl Engine {
             if self.phase == Phase::End {
                 return Next::Done;
             }
-            if now < self.not_before {
-                return Next::Wait(self.not_before);
-            }
             if self.settled() {
                 self.end_window(now);
                 continue;
@@ -392,6 +386,9 @@ impl Engine {
             while batch.len() < room {
                 if batch.len() == place {
                     self.add_canary(now, batch);
+                    if self.round == 0 && self.wants_controls(now) {
+                        self.add_controls(now, batch, (room - place).min(room / 4));
+                    }
                 }
                 match self.pick(now) {
                     Picked::Pair(place, host, ask) => self.shoot(place, host, ask, now, batch),

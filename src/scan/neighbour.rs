@@ -80,7 +80,7 @@ pub(super) fn neighbours(
                 let blocked = put_off >= queue.len();
                 let until = if blocked { earliest.saturating_sub(clock.elapsed()) } else { Duration::ZERO };
                 let pause = until.clamp(PAUSE, LONGEST_SLEEP);
-                if !collect(link, pause, own, &mut wanted, &mut found, sender, others) {
+                if !collect(link, pause, own, (&mut wanted, &mut found), sender, others) {
                     return found;
                 }
             }
@@ -88,7 +88,7 @@ pub(super) fn neighbours(
         let until = clock.elapsed() + WAIT;
         while !wanted.is_empty() && clock.elapsed() < until {
             let pause = LONGEST_SLEEP.min(until.saturating_sub(clock.elapsed()));
-            if !collect(link, pause, own, &mut wanted, &mut found, sender, others) {
+            if !collect(link, pause, own, (&mut wanted, &mut found), sender, others) {
                 return found;
             }
         }
@@ -104,8 +104,7 @@ fn collect(
     link: &mut dyn Link,
     wait: Duration,
     own: Hardware,
-    wanted: &mut Wanted,
-    found: &mut HashMap<IpAddr, Hardware>,
+    (wanted, found): (&mut Wanted, &mut HashMap<IpAddr, Hardware>),
     sender: &mut Sender<'_, '_>,
     others: &mut Others<'_>,
 ) -> bool {

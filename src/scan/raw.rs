@@ -250,7 +250,6 @@ impl Work<'_, '_> {
         };
         let mut engine = Engine::new(setup);
         engine.canaries.carry(&self.measured.ledger);
-        engine.not_before = self.rest_until;
         let Some(mut earlier) = earlier else { return engine };
         if !engine.restore(&mut earlier) {
             outcome

@@ -159,7 +159,7 @@ mod tests {
 
     use super::*;
     use crate::base::addr_set::AddrSet;
-    use crate::base::clock::SystemClock;
+    use crate::base::clock::{Clock, SystemClock};
     use crate::base::limits::Limits;
     use crate::base::progress::{Silent, Stop};
     use crate::lang::job::Profile;
@@ -301,12 +301,13 @@ mod tests {
         let probes = ProbeSet { tcp: (2_001..=2_050).collect(), udp: Default::default() };
         let profile =
             Profile { ping: Vec::new(), rate: None, per_host: None, retries: 2, ..Profile::initial_options() };
-        let end = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1);
+        let clock = SystemClock::default();
+        let end = clock.now() + jiff::SignedDuration::from_hours(1);
         let plan = sample::plan(&hosts, probes, profile, AddrSet::default(), end);
         let input = ScanInput {
             plan: &plan,
             mode: Some(Mode::Raw),
-            clock: &SystemClock::default(),
+            clock: &clock,
             seed: 7,
             limits: &Limits::default(),
             progress: &Silent,

@@ -96,22 +96,23 @@ fn a_neighbour_that_is_gone_is_told_and_the_others_go_on() {
     let first = on_link(slow_block());
     let mut second = on_link(slow_block());
     second.machines.get_mut(&host(9)).unwrap().absent = true;
-    let mut open = 0;
+    let (mut open, mut told) = (0, 0);
     for outcome in go_on(&first, &second) {
         let others = |all: BTreeSet<(IpAddr, u16)>| all.into_iter().filter(|(a, _)| *a != host(9)).collect::<Vec<_>>();
         assert_eq!(others(found(&outcome)), others(second.truth()));
         // At the last checkpoint it may have had all its answers.
         assert!(reasons(&outcome).into_iter().all(|r| r == (9, "no such neighbour")), "{:?}", outcome.not_scanned);
         open = open.max(found(&outcome).len() - others(found(&outcome)).len());
+        told += outcome.not_scanned.len();
     }
-    assert!(open > 0);
+    assert!(open > 0 && told > 0, "{open} {told}");
 }
 
 #[test]
 fn a_link_that_cannot_be_opened_costs_only_its_own_targets() {
     let first = slow_block().over(2);
     let second = World { shut: [2].into(), ..slow_block().over(2) };
-    let mut seen = BTreeSet::new();
+    let (mut seen, mut told) = (BTreeSet::new(), 0);
     for outcome in go_on(&first, &second) {
         let even = |all: BTreeSet<(IpAddr, u16)>| {
             all.into_iter().filter(|(a, _)| second.routes[a].interface == 1).collect::<Vec<_>>()
@@ -120,9 +121,10 @@ fn a_link_that_cannot_be_opened_costs_only_its_own_targets() {
         assert!(found(&outcome).is_subset(&second.truth()));
         assert!(outcome.errors.contains(&"interface 2: it is shut".to_owned()));
         assert!(reasons(&outcome).iter().all(|(t, why)| t % 2 == 1 && *why == "its interface could not be opened"));
+        told += outcome.not_scanned.len();
         seen.insert(found(&outcome).len());
     }
-    assert!(seen.len() > 1, "what the lost link had found stays: {seen:?}");
+    assert!(seen.len() > 1 && told > 0, "what the lost link had found stays: {seen:?}");
 }
 
 /// A target that is reached over another link now, one without a route, and links whose numbers have changed.
@@ -195,6 +197,7 @@ fn leases_that_are_gone_cost_only_their_targets() {
     let clock = ManualClock::at(Timestamp::from_second(1_000).unwrap());
     leases.renew(&ButTwo, &clock, Duration::from_secs(60), &|| true);
     second.leases = Some(Arc::new(leases));
+    let mut lost = 0;
     for outcome in go_on(&first, &second) {
         let others = |all: BTreeSet<(IpAddr, u16)>| {
             all.into_iter().filter(|(a, _)| ![host(5), host(11)].contains(a)).collect::<Vec<_>>()
@@ -204,7 +207,9 @@ fn leases_that_are_gone_cost_only_their_targets() {
         let told = reasons(&outcome);
         assert_eq!(told[&5], "not reached");
         assert!(told.iter().all(|(t, why)| *t == 5 || (*t, *why) == (11, "lease lost")), "{told:?}");
+        lost += usize::from(told.contains_key(&11));
     }
+    assert!(lost > 0);
 }
 
 /// What is found makes the past longer, and no checkpoint larger; the past is only ever added to.
