@@ -380,7 +380,7 @@ impl Engine {
             return;
         }
         self.counters.replies += 1;
-        if !self.asks.contains(&if tcp { Ask::Tcp(port) } else { Ask::Udp(port) }) {
+        if self.asks.binary_search(&if tcp { Ask::Tcp(port) } else { Ask::Udp(port) }).is_err() {
             return;
         }
         self.count(seen, tcp, before);

@@ -115,6 +115,7 @@ pub(super) struct Engine {
     pub(super) sources: Vec<(IpAddr, Hardware)>,
     pub(super) templates: Vec<(Template, Template)>,
     pings: Vec<Ask>,
+    /// Sorted.
     pub(super) asks: Vec<Ask>,
     pub(super) dead_hosts: DeadHosts,
     pub(super) tries: u8,
@@ -173,8 +174,9 @@ impl Engine {
     pub(super) fn new(setup: Setup<'_>) -> Self {
         let profile = setup.profile;
         let pings: Vec<Ask> = profile.ping.iter().flat_map(Ask::of).collect();
-        let asks: Vec<Ask> =
+        let mut asks: Vec<Ask> =
             setup.tcp.iter().map(|p| Ask::Tcp(*p)).chain(setup.udp.iter().map(|p| Ask::Udp(*p))).collect();
+        asks.sort_unstable();
         let per_second = |r: &Option<crate::base::quantity::Rate>| r.map(|r| r.per_second);
         let mut rates = Rates::new(
             per_second(&profile.rate),

@@ -6,7 +6,7 @@ use crate::lang::job::Ping;
 use crate::plan::order::Order;
 
 /// One question to every target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Ask {
     Echo,
     Timestamp,
