@@ -131,6 +131,14 @@ impl Shared<'_> {
         }
     }
 
+    /// What was admitted has not left this machine, for lack of a socket or a port of its own.
+    pub(super) fn not_sent(&self, target: u32, at: std::net::SocketAddr) {
+        if let Some(used) = self.counts.borrow_mut().get_mut(&(target, at.port())) {
+            *used = used.saturating_sub(1);
+        }
+        self.admission.borrow_mut().not_sent(target, at);
+    }
+
     /// Where a port of a target is, for a socket that sends nothing yet.
     pub(super) fn address(&self, target: u32, port: u16) -> Result<std::net::SocketAddr, &'static str> {
         let clock = self.input.clock;

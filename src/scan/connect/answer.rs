@@ -1,9 +1,10 @@
 //! What the kernel's word about a connection means.
 
 use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
 
 use crate::lang::job::Protocol;
-use crate::scan::link::sockets::Verdict;
+use crate::scan::link::sockets::{Sockets, Verdict};
 use crate::scan::observation::{PortState, Reason};
 
 /// An answer, or the lack of one.
@@ -64,9 +65,11 @@ pub(super) fn meaning(verdict: &Verdict, protocol: Protocol, v6: bool) -> Option
     }
 }
 
-/// What a call that failed at once lacked.
-pub(super) fn shortage(error: &io::Error) -> Shortage {
+/// What a call that failed at once lacked, on the way to an address.
+pub(super) fn shortage(error: &io::Error, at: SocketAddr) -> Shortage {
     match error.raw_os_error() {
+        // EADDRNOTAVAIL 99 also where this machine has no address that could be the source.
+        Some(99) if !Sockets::has_source(at) => Shortage::NoRoute,
         // Linux: ENOMEM 12, EAGAIN 11 (local ports, of old), ENFILE 23, EMFILE 24, EADDRINUSE 98, EADDRNOTAVAIL 99,
         // ENOBUFS 105.
         Some(11 | 12 | 23 | 24 | 98 | 99 | 105) => Shortage::Passing,
@@ -100,7 +103,8 @@ mod tests {
         assert_eq!(told(111, Protocol::Udp, false), "closed icmp 3/3 true");
         assert_eq!(told(111, Protocol::Udp, true), "closed icmp 1/4 true");
         assert_eq!(told(113, Protocol::Tcp, true), "filtered icmp 1/3 false");
-        let short = |code| shortage(&io::Error::from_raw_os_error(code));
+        let here = SocketAddr::from(([127, 0, 0, 1], 9));
+        let short = |code| shortage(&io::Error::from_raw_os_error(code), here);
         assert_eq!(
             [24, 99, 101, 1, 22].map(short),
             [Shortage::Passing, Shortage::Passing, Shortage::NoRoute, Shortage::Forbidden, Shortage::Other]

@@ -14,7 +14,7 @@ mod timing;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -345,8 +345,7 @@ impl<'a, 'b> Scanner<'a, 'b> {
         questions: &mut Questions<'_>,
     ) {
         self.outcome.counters.send_errors += 1;
-        let sourceless = error.kind() == ErrorKind::AddrNotAvailable && !Sockets::has_source(at);
-        let why = match if sourceless { Shortage::NoRoute } else { shortage(error) } {
+        let why = match shortage(error, at) {
             Shortage::Passing => {
                 self.shortages += 1;
                 if self.sockets.close_resting() == 0 {
@@ -523,6 +522,12 @@ impl<'a, 'b> Scanner<'a, 'b> {
 /// Descriptors that this process may hold, once the soft limit is raised to the hard one.
 pub fn descriptors() -> Option<usize> {
     raise_descriptors()
+}
+
+/// True where a call on the way to an address failed for lack of something that comes back: descriptors, buffers, local
+/// ports. Nothing has left then.
+pub fn is_shortage(error: &io::Error, at: SocketAddr) -> bool {
+    shortage(error, at) == Shortage::Passing
 }
 
 /// The ports that a ping of connect mode asks.
