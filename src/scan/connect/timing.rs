@@ -44,13 +44,11 @@ impl Rtt {
     }
 }
 
-/// How long to wait for an answer of a host: by its own round trips, else by those of all hosts, longer with each try.
+/// How long to wait for an answer of a host: by its own round trips, else twice what those of all hosts say, and longer
+/// with each try, so that an answer over a path that has become longer is seen and learnt from.
 pub(super) fn wait(host: Rtt, run: Rtt, tries: u8, last: bool) -> Duration {
-    if let Some(known) = host.wait() {
-        return known;
-    }
-    match run.wait() {
-        Some(other) => (other * 2 * (1 + u32::from(tries))).min(FIRST_WAIT),
+    match host.wait().or_else(|| run.wait().map(|other| other * 2)) {
+        Some(known) => (known * (1 + u32::from(tries))).min(FIRST_WAIT),
         None if last => PATIENT_WAIT,
         None => FIRST_WAIT,
     }
@@ -190,6 +188,9 @@ mod tests {
         assert!(far.wait().unwrap() > learnt);
         far.sample(Duration::from_secs(1 << 40));
         assert_eq!(far.wait(), Some(FIRST_WAIT));
+        // A host that was near and is not any more: a later try waits longer, so that its answer is seen and learnt from.
+        assert_eq!([0, 1, 2].map(|t| wait_of(near, near, t)), [MS * 100, MS * 200, MS * 300]);
+        assert_eq!(wait(far, near, 9, true), FIRST_WAIT);
         // An unknown host waits by what others took, longer each time; with nothing known, long.
         let unknown = Rtt::default();
         assert_eq!([0, 1, 2].map(|t| wait_of(unknown, near, t)), [MS * 200, MS * 400, MS * 600]);
