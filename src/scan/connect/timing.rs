@@ -104,7 +104,7 @@ impl Window {
     }
 
     pub(super) fn size(&self) -> usize {
-        self.size as usize
+        self.size.min(self.most) as usize
     }
 
     /// An answer; `queued` where it was late. `rtt` is how long a change takes to show.
@@ -139,7 +139,6 @@ impl Window {
     /// The machine has no more sockets than these.
     pub(super) fn limit(&mut self, most: usize) {
         self.most = (most as f64).max(1.0);
-        self.size = self.size.min(self.most);
     }
 
     /// More sockets may have become free: a quarter more, at most so many.
@@ -151,14 +150,15 @@ impl Window {
     fn grow(&mut self, rtt: Duration) {
         let trip = (rtt.as_secs_f64() / Self::ROUND_TRIP.as_secs_f64()).min(1.0);
         let by = if self.doubling { 1.0 } else { Self::REGROWTH * trip };
-        self.size = (self.size + by).min(self.most);
+        // A shortage of sockets leaves what was learnt of the path.
+        self.size = (self.size + by).min(self.most.max(self.size));
     }
 
     fn shrink(&mut self, pause: Duration, now: Duration) {
         if now < self.held_until {
             return;
         }
-        self.size = (self.size * 0.7).max(Self::LEAST.min(self.most));
+        self.size = (self.size.min(self.most) * 0.7).max(Self::LEAST.min(self.most));
         self.doubling = false;
         self.shrunk += 1;
         self.held_until = now + pause;
@@ -235,7 +235,12 @@ mod tests {
         assert_eq!(window.size(), 32);
         bursts(&mut window, 0, 10);
         assert!(window.size() > 200, "{}", window.size());
+        // A shortage of sockets passes, and the window is as before.
+        let before = window.size();
         window.limit(3);
         assert_eq!(window.size(), 3);
+        window.answered(false, MS, MS);
+        (0..30).for_each(|_| window.widen(16_000));
+        assert_eq!(window.size(), before);
     }
 }
