@@ -43,6 +43,8 @@ const LONGEST_SLEEP: Duration = Duration::from_millis(50);
 const BATCH: usize = 32;
 /// Pause after this machine has run out of sockets.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(20);
+/// Lack of a route that nobody met for so long has passed.
+const ROUTE_MEMORY: Duration = Duration::from_secs(1);
 /// Pause between two looks at the window and two notes of progress.
 const HOUSEKEEPING: Duration = Duration::from_millis(100);
 
@@ -107,8 +109,8 @@ struct Scanner<'a, 'b> {
     pause_until: Duration,
     next_housekeeping: Duration,
     shortages: u64,
-    /// IPv4 and IPv6: since when no route has led anywhere.
-    down: [Option<Duration>; 2],
+    /// IPv4 and IPv6: no route has led anywhere since the first moment, and was looked for until the second.
+    down: [Option<(Duration, Duration)>; 2],
     /// Some target had no route for a while.
     waited: bool,
     /// Answers in all, and those that came to a repeated question.
@@ -371,10 +373,9 @@ impl<'a, 'b> Scanner<'a, 'b> {
     fn route_may_return(&mut self, target: u32, v6: bool, now: Duration) -> bool {
         self.waited = true;
         let Some(host) = self.hosts.get_mut(target as usize) else { return false };
-        let since = host.away.map_or(now, |(since, _)| since);
-        host.away = Some((since, now + LONGEST_SLEEP));
-        let all_since = self.down.get_mut(usize::from(v6)).map_or(now, |down| *down.get_or_insert(now));
-        now.saturating_sub(since.min(all_since)) < DOWN
+        let away = host.away.insert(outage(host.away, now));
+        let down = self.down.get_mut(usize::from(v6)).map_or((now, now), |down| *down.insert(outage(*down, now)));
+        now.saturating_sub(away.0.min(down.0)) < DOWN
     }
 
     /// Fetches answers, then gives up those whose time was over before the kernel was asked.
@@ -517,6 +518,12 @@ impl<'a, 'b> Scanner<'a, 'b> {
                 .push(format!("{silent} TCP ports stayed silent or were forbidden, up to {tries} tries each"));
         }
     }
+}
+
+/// The lack of a route, which was known before or begins now, until the next look.
+fn outage(known: Option<(Duration, Duration)>, now: Duration) -> (Duration, Duration) {
+    let since = known.filter(|(_, until)| now < *until + ROUTE_MEMORY).map_or(now, |(since, _)| since);
+    (since, now + LONGEST_SLEEP)
 }
 
 /// Descriptors that this process may hold, once the soft limit is raised to the hard one.

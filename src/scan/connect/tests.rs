@@ -148,3 +148,17 @@ fn a_host_that_answers_on_every_port_is_told_once_and_spared() {
     assert_eq!(told, 1, "{:?}", outcome.notes);
     assert!(outcome.notes.contains(&format!("{saved} probes saved on hosts that answer on every port")));
 }
+
+#[test]
+fn two_short_outages_are_not_one_long_one() {
+    with_scanner(|scanner, _, _| {
+        let second = Duration::from_secs;
+        let step = Duration::from_millis(50);
+        assert!(scanner.route_may_return(0, false, second(0)));
+        let mut now = second(60);
+        while scanner.route_may_return(0, false, now) {
+            now += step;
+        }
+        assert_eq!(now, second(70));
+    });
+}
