@@ -13,7 +13,7 @@ mod tests;
 mod timing;
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -109,6 +109,8 @@ struct Scanner<'a, 'b> {
     pause_until: Duration,
     next_housekeeping: Duration,
     shortages: u64,
+    /// Questions that this machine did not ask, by why.
+    unasked: BTreeMap<&'static str, u64>,
     /// IPv4 and IPv6: no route has led anywhere since the first moment, and was looked for until the second.
     down: [Option<(Duration, Duration)>; 2],
     /// Some target had no route for a while.
@@ -141,6 +143,7 @@ impl<'a, 'b> Scanner<'a, 'b> {
             pause_until: Duration::ZERO,
             next_housekeeping: Duration::ZERO,
             shortages: 0,
+            unasked: BTreeMap::new(),
             down: [None; 2],
             waited: false,
             answers: (0, 0),
@@ -337,7 +340,7 @@ impl<'a, 'b> Scanner<'a, 'b> {
     }
 
     /// The call itself failed, so nothing was sent: a shortage of this machine's passes, a route may come back, anything
-    /// else concerns the host.
+    /// else concerns this question alone.
     fn not_asked(
         &mut self,
         question: Question,
@@ -359,12 +362,18 @@ impl<'a, 'b> Scanner<'a, 'b> {
             Shortage::NoRoute if self.route_may_return(question.target, at.is_ipv6(), now) => {
                 return questions.again(question);
             }
-            Shortage::NoRoute => "no route",
-            Shortage::Forbidden => "this machine forbids connections to it",
-            Shortage::Other => "this machine cannot connect to it",
+            Shortage::NoRoute => {
+                if let Some(host) = self.hosts.get_mut(question.target as usize) {
+                    host.cut = Some("no route");
+                }
+                return;
+            }
+            Shortage::Forbidden => "forbidden by this machine",
+            Shortage::Other => "this machine cannot connect",
         };
+        *self.unasked.entry(why).or_default() += 1;
         if let Some(host) = self.hosts.get_mut(question.target as usize) {
-            host.cut = Some(why);
+            host.unasked = Some(why);
         }
     }
 
@@ -500,6 +509,9 @@ impl<'a, 'b> Scanner<'a, 'b> {
                 "this machine ran out of sockets or ports {} times; what could not be asked was asked again later",
                 self.shortages
             ));
+        }
+        for (why, n) in &self.unasked {
+            self.outcome.notes.push(format!("{n} questions were not asked: {why}"));
         }
         if self.waited {
             let patience = DOWN.as_secs();

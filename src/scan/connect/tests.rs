@@ -16,6 +16,8 @@ use crate::plan::sample;
 use crate::scan::LiveExclusions;
 use crate::scan::observation::Mode;
 
+const EPERM: i32 = 1;
+const EINVAL: i32 = 22;
 const EMFILE: i32 = 24;
 const ENETUNREACH: i32 = 101;
 
@@ -147,6 +149,52 @@ fn a_host_that_answers_on_every_port_is_told_once_and_spared() {
     let told = outcome.notes.iter().filter(|n| n.starts_with("127.0.0.1 answers on every port")).count();
     assert_eq!(told, 1, "{:?}", outcome.notes);
     assert!(outcome.notes.contains(&format!("{saved} probes saved on hosts that answer on every port")));
+}
+
+fn listeners(count: usize) -> (Vec<TcpListener>, Vec<u16>) {
+    let listeners: Vec<TcpListener> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let ports = listeners.iter().map(|l| l.local_addr().unwrap().port()).collect();
+    (listeners, ports)
+}
+
+fn plain() -> Profile {
+    Profile { ping: Vec::new(), rate: None, per_host: None, retries: 0, ..Profile::initial_options() }
+}
+
+#[test]
+fn a_forbidden_question_costs_no_other_question() {
+    let (_listeners, ports) = listeners(6);
+    let outcome = with_ports(&ports, plain(), |scanner, clock, _| {
+        // The first three questions of all.
+        scanner.sockets.lacks = vec![EINVAL, EPERM, EPERM];
+        go_on(scanner, clock, Duration::from_secs(2));
+        assert_eq!(scanner.hosts[0].count(PortState::Open), 3);
+        let hosts = std::mem::take(&mut scanner.hosts);
+        hosts::collect(hosts, scanner.input, scanner.outcome, true);
+    });
+    assert_eq!((outcome.coverage.planned, outcome.coverage.done), (6, 3));
+    assert_eq!((outcome.counters.sent, outcome.ledger.total()), (3, 3));
+    assert!(outcome.not_scanned.is_empty(), "{:?}", outcome.not_scanned);
+    for note in [
+        "2 questions were not asked: forbidden by this machine",
+        "1 questions were not asked: this machine cannot connect",
+    ] {
+        assert!(outcome.notes.iter().any(|n| n == note), "{:?}", outcome.notes);
+    }
+}
+
+#[test]
+fn a_host_of_which_every_question_is_forbidden_was_not_scanned() {
+    let (_listeners, ports) = listeners(3);
+    let outcome = with_ports(&ports, plain(), |scanner, clock, _| {
+        scanner.sockets.lacks = vec![EPERM; 3];
+        go_on(scanner, clock, Duration::from_secs(2));
+        let hosts = std::mem::take(&mut scanner.hosts);
+        hosts::collect(hosts, scanner.input, scanner.outcome, true);
+    });
+    let why: Vec<&str> = outcome.not_scanned.iter().map(|n| &*n.reason).collect();
+    assert_eq!((why, outcome.hosts.len()), (vec!["forbidden by this machine"], 0));
+    assert_eq!((outcome.coverage.done, outcome.counters.send_errors), (0, 3));
 }
 
 #[test]
