@@ -43,6 +43,8 @@ const LONGEST_SLEEP: Duration = Duration::from_millis(50);
 const BATCH: usize = 32;
 /// Pause after this machine has run out of sockets.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(20);
+/// A shortage of sockets that lasts so long is taken for one that stays.
+const SHORTAGE_PATIENCE: Duration = Duration::from_secs(60);
 /// Lack of a route that nobody met for so long has passed.
 const ROUTE_MEMORY: Duration = Duration::from_secs(1);
 /// Pause between two looks at the window and two notes of progress.
@@ -109,6 +111,9 @@ struct Scanner<'a, 'b> {
     pause_until: Duration,
     next_housekeeping: Duration,
     shortages: u64,
+    /// Since when nothing could be asked for lack of sockets, and whether that has lasted too long.
+    short_since: Option<Duration>,
+    given_up: bool,
     /// Questions that this machine did not ask, by why.
     unasked: BTreeMap<&'static str, u64>,
     /// IPv4 and IPv6: no route has led anywhere since the first moment, and was looked for until the second.
@@ -143,6 +148,8 @@ impl<'a, 'b> Scanner<'a, 'b> {
             pause_until: Duration::ZERO,
             next_housekeeping: Duration::ZERO,
             shortages: 0,
+            short_since: None,
+            given_up: false,
             unasked: BTreeMap::new(),
             down: [None; 2],
             waited: false,
@@ -212,6 +219,9 @@ impl<'a, 'b> Scanner<'a, 'b> {
     }
 
     fn ask_some(&mut self, questions: &mut Questions<'_>) -> Asked {
+        if self.given_up {
+            return Asked::All;
+        }
         for _ in 0..BATCH {
             if self.sockets.busy() >= self.window.size().min(self.width) {
                 return Asked::Full;
@@ -298,6 +308,7 @@ impl<'a, 'b> Scanner<'a, 'b> {
         if let Some(down) = self.down.get_mut(usize::from(addr.is_ipv6())) {
             *down = None;
         }
+        self.short_since = None;
         let rate = self.input.plan.rates.get(&question.target).copied();
         self.pace.take(addr, rate, now);
         self.outcome.counters.sent += 1;
@@ -353,6 +364,14 @@ impl<'a, 'b> Scanner<'a, 'b> {
         let why = match shortage(error, at) {
             Shortage::Passing => {
                 self.shortages += 1;
+                let since = *self.short_since.get_or_insert(now);
+                if now.saturating_sub(since) >= SHORTAGE_PATIENCE {
+                    self.given_up = true;
+                    let patience = SHORTAGE_PATIENCE.as_secs();
+                    self.outcome.errors.push(format!(
+                        "this machine had no socket or port to spare for {patience} s; the rest was not asked"
+                    ));
+                }
                 if self.sockets.close_resting() == 0 {
                     self.window.limit(self.sockets.busy());
                 }

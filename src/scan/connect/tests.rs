@@ -210,3 +210,16 @@ fn two_short_outages_are_not_one_long_one() {
         assert_eq!(now, second(70));
     });
 }
+
+#[test]
+fn a_lasting_shortage_of_sockets_is_an_error_and_ends() {
+    let outcome = with_scanner(|scanner, clock, _| {
+        scanner.sockets.lacks = vec![EMFILE; 10_000];
+        go_on(scanner, clock, Duration::from_secs(59));
+        assert_eq!(scanner.outcome.errors.len(), 0);
+        go_on(scanner, clock, Duration::from_secs(100));
+        assert!(clock.elapsed() < Duration::from_secs(62), "{:?}", clock.elapsed());
+    });
+    assert_eq!(outcome.errors, ["this machine had no socket or port to spare for 60 s; the rest was not asked"]);
+    assert_eq!((outcome.counters.sent, outcome.coverage.done), (0, 0));
+}
