@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::LiveExclusions;
-use super::gate::{Gate, Refusal, WarrantTime};
+use super::gate::{Gate, WarrantTime};
 use super::ledger::{Entry, Ledger};
 use super::observation::ProbeKind;
 use super::pace::Pace;
@@ -111,14 +111,8 @@ impl<'a> Admission<'a> {
         match self.gate.address(addr, now) {
             Ok(_) => Ok(SocketAddr::new(addr, port)),
             Err(refusal) => {
-                // An exclusion or a lost lease that came while the run goes on is no bug of ours.
-                self.refused += u64::from(!matches!(refusal, Refusal::NoLease(_) | Refusal::Excluded(_)));
-                Err(match refusal {
-                    Refusal::Expired(_) => "its warrant has expired",
-                    Refusal::Excluded(_) => "excluded",
-                    Refusal::NoLease(_) => "lease lost",
-                    Refusal::NoWarrant(_) | Refusal::Unreadable => "no warrant",
-                })
+                self.refused += u64::from(refusal.is_bug());
+                Err(refusal.describe())
             }
         }
     }
@@ -196,5 +190,6 @@ mod tests {
         let expired = Admitted::Refused("its warrant has expired");
         assert_eq!(door.ask(0, 80, clock.elapsed(), clock.now()), expired);
         assert_eq!(door.address(0, 80, clock.elapsed(), clock.now()), Err("its warrant has expired"));
+        assert_eq!(door.into_ledger().1, 0, "no bug of ours");
     }
 }

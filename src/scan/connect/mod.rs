@@ -23,7 +23,7 @@ use self::hosts::Host;
 use self::queue::{Next, Question, Questions};
 use self::timing::{Rtt, Window, wait};
 use super::drive::DOWN;
-use super::gate::{Gate, Refusal, WarrantTime};
+use super::gate::{Gate, WarrantTime};
 use super::ledger::Entry;
 use super::link::limits::raise_descriptors;
 use super::link::sockets::{Sockets, Verdict};
@@ -269,15 +269,8 @@ impl<'a, 'b> Scanner<'a, 'b> {
         let (time, note) = self.time.at(self.input.clock.now(), self.input.clock.elapsed());
         self.outcome.notes.extend(note);
         if let Err(refusal) = self.gate.address(addr, time) {
-            // An address that is no longer ours is no bug of ours.
-            // An exclusion that came while the scan runs is none either.
-            self.outcome.counters.refused += u64::from(!matches!(refusal, Refusal::NoLease(_) | Refusal::Excluded(_)));
-            host.cut = Some(match refusal {
-                Refusal::Expired(_) => "its warrant has expired",
-                Refusal::Excluded(_) => "excluded",
-                Refusal::NoLease(_) => "lease lost",
-                Refusal::NoWarrant(_) | Refusal::Unreadable => "no warrant",
-            });
+            self.outcome.counters.refused += u64::from(refusal.is_bug());
+            host.cut = Some(refusal.describe());
             return None;
         }
         let asked_for = host.first.map_or(Duration::ZERO, |first| now.saturating_sub(first));
