@@ -32,11 +32,10 @@ use super::outcome::ScanOutcome;
 use super::pace::Pace;
 use super::payload;
 use super::{ScanError, ScanInput};
+use crate::base::limits::Limits;
 use crate::base::progress::StopWish;
 use crate::lang::job::{DeadHosts, Ping, Protocol};
 
-/// Descriptors kept back for everything else.
-const SPARE_DESCRIPTORS: usize = 64;
 /// Longest sleep, so that the wish to stop is seen.
 const LONGEST_SLEEP: Duration = Duration::from_millis(50);
 /// Questions asked before answers are looked for.
@@ -128,8 +127,7 @@ struct Scanner<'a, 'b> {
 impl<'a, 'b> Scanner<'a, 'b> {
     fn new(input: &'a ScanInput<'b>, outcome: &'a mut ScanOutcome, sockets: Sockets) -> Self {
         let pace = outcome.pace.lock().clone();
-        let room = raise_descriptors().map_or(256, |n| n.saturating_sub(SPARE_DESCRIPTORS));
-        let width = input.limits.sockets_in_flight.min(room).max(1);
+        let width = width(input.limits);
         Self {
             excluded: 0,
             time: WarrantTime::new(input.clock.now(), input.clock.elapsed()),
@@ -550,9 +548,12 @@ fn outage(known: Option<(Duration, Duration)>, now: Duration) -> (Duration, Dura
     (since, now + LONGEST_SLEEP)
 }
 
-/// Descriptors that this process may hold, once the soft limit is raised to the hard one.
-pub fn descriptors() -> Option<usize> {
-    raise_descriptors()
+/// Sockets that may be open at once: as many as are allowed and this process may hold, once its soft limit is raised to
+/// the hard one, some kept back for everything else.
+pub fn width(limits: &Limits) -> usize {
+    const SPARE: usize = 64;
+    let room = raise_descriptors().map_or(256, |n| n.saturating_sub(SPARE));
+    limits.sockets_in_flight.min(room).max(1)
 }
 
 /// True where a call on the way to an address failed for lack of something that comes back: descriptors, buffers, local
