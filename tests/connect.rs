@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::process::CommandExt;
@@ -151,7 +152,7 @@ fn a_full_queue_is_silence() {
 #[test]
 fn few_descriptors_lose_nothing() {
     let hosts = hosts(2, 30);
-    let folder = workspace("connect-few", &hosts, "7001-7030", "retries = 0");
+    let folder = workspace("connect-few", &hosts, "7001-7030", "retries = 0\n  checks = []");
     let _full: Vec<_> = (1..=30).map(|h| full(&format!("127.77.2.{h}:7003"))).collect();
     let listeners: Vec<TcpListener> =
         (1..=30).map(|h| TcpListener::bind(format!("127.77.2.{h}:7030")).unwrap()).collect();
@@ -188,4 +189,56 @@ fn a_connection_reset_at_once_was_open() {
     let results = run(&folder, None);
     assert_eq!(open(&results), want);
     assert_eq!(count(&results, "closed"), 7);
+}
+
+/// Greets after a moment, closes, and counts the connections; those that still stand in its queue at the end too.
+struct Greeter {
+    listener: TcpListener,
+    thread: std::thread::JoinHandle<u64>,
+}
+
+impl Greeter {
+    fn new(at: &str) -> Self {
+        let listener = TcpListener::bind(at).unwrap();
+        let door = listener.try_clone().unwrap();
+        let thread = std::thread::spawn(move || {
+            let mut count = 0;
+            while let Ok((mut stream, _)) = door.accept() {
+                count += 1;
+                std::thread::spawn(move || {
+                    std::thread::park_timeout(std::time::Duration::from_millis(300));
+                    let _ = stream.write_all(b"220 mail.example ESMTP\r\n");
+                });
+            }
+            count
+        });
+        Self { listener, thread }
+    }
+
+    fn count(self) -> u64 {
+        self.listener.set_nonblocking(true).unwrap();
+        // Wakes the thread where it waits.
+        let _wake = TcpStream::connect(self.listener.local_addr().unwrap()).unwrap();
+        let mut count = self.thread.join().unwrap();
+        while self.listener.accept().is_ok() {
+            count += 1;
+        }
+        count - 1
+    }
+}
+
+/// Descriptors run out while conversations hold them: the ledger counts the connections that were made, and no port is
+/// lost for those that were not.
+#[test]
+fn a_shortage_in_conversations_books_what_has_left() {
+    let folder = workspace("connect-talk", &hosts(4, 30), "7020", "retries = 0");
+    let greeters: Vec<Greeter> = (1..=30).map(|h| Greeter::new(&format!("127.77.4.{h}:7020"))).collect();
+    let results = run(&folder, Some((110, 30)));
+    let made: u64 = greeters.into_iter().map(Greeter::count).sum();
+    let by_probe = &results["ledger"]["by_probe"];
+    assert_eq!(by_probe["connect"], 30);
+    assert_eq!(by_probe["talk"].as_u64().unwrap() + 30, made);
+    for host in results["hosts"].as_array().unwrap() {
+        assert_eq!(host["ports"][0]["service"], "smtp", "{host}");
+    }
 }

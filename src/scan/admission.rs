@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::LiveExclusions;
-use super::gate::{Gate, Refusal, WarrantTime};
+use super::gate::{Gate, WarrantTime};
 use super::ledger::{Entry, Ledger};
 use super::observation::ProbeKind;
 use super::pace::Pace;
@@ -111,14 +111,8 @@ impl<'a> Admission<'a> {
         match self.gate.address(addr, now) {
             Ok(_) => Ok(SocketAddr::new(addr, port)),
             Err(refusal) => {
-                // An exclusion or a lost lease that came while the run goes on is no bug of ours.
-                self.refused += u64::from(!matches!(refusal, Refusal::NoLease(_) | Refusal::Excluded(_)));
-                Err(match refusal {
-                    Refusal::Expired(_) => "its warrant has expired",
-                    Refusal::Excluded(_) => "excluded",
-                    Refusal::NoLease(_) => "lease lost",
-                    Refusal::NoWarrant(_) | Refusal::Unreadable => "no warrant",
-                })
+                self.refused += u64::from(refusal.is_bug());
+                Err(refusal.describe())
             }
         }
     }
@@ -132,14 +126,23 @@ impl<'a> Admission<'a> {
         if let Err((ready, _)) = self.pace.take(at.ip(), self.plan.rates.get(&target).copied(), elapsed) {
             return Admitted::NotBefore(ready);
         }
-        self.ledger.count(Entry { warrant: target, destination: at.ip(), port, probe: ProbeKind::Talk });
+        self.ledger.count(talk(target, at));
         Admitted::Go(at)
+    }
+
+    /// What was admitted has not left: it is counted no more. Its place in the pace is not given back.
+    pub fn not_sent(&mut self, target: u32, at: SocketAddr) {
+        self.ledger.uncount(talk(target, at));
     }
 
     /// Connections and datagrams so far, and how many were refused.
     pub fn into_ledger(self) -> (Ledger, u64) {
         (self.ledger, self.refused)
     }
+}
+
+fn talk(target: u32, at: SocketAddr) -> Entry {
+    Entry { warrant: target, destination: at.ip(), port: at.port(), probe: ProbeKind::Talk }
 }
 
 #[cfg(test)]
@@ -150,6 +153,25 @@ mod tests {
     use crate::lang::job::Profile;
     use crate::plan::plan::ProbeSet;
     use crate::plan::sample;
+
+    #[test]
+    fn what_did_not_leave_is_not_in_the_ledger() {
+        let profile = Profile { rate: None, per_host: None, ..Profile::initial_options() };
+        let probes = ProbeSet { tcp: [80].into_iter().collect(), udp: Default::default() };
+        let end = Timestamp::from_second(1_060).unwrap();
+        let plan = sample::plan(&[IpAddr::from([127, 0, 0, 1])], probes, profile, AddrSet::default(), end);
+        let (clock, none) = (ManualClock::at(Timestamp::from_second(1_000).unwrap()), LiveExclusions::default());
+        let mut door = Admission::new(&plan, None, &none);
+        let at = SocketAddr::from(([127, 0, 0, 1], 80));
+        for _ in 0..2 {
+            assert_eq!(door.ask(0, 80, clock.elapsed(), clock.now()), Admitted::Go(at));
+        }
+        door.not_sent(0, at);
+        assert_eq!((door.ledger.total(), door.ledger.lines().map(|(_, n)| n).sum::<u32>()), (1, 1));
+        door.not_sent(0, at);
+        door.not_sent(0, at);
+        assert_eq!(door.into_ledger().0, Ledger::default());
+    }
 
     #[test]
     fn a_clock_that_is_set_back_gives_conversations_no_time() {
@@ -168,5 +190,6 @@ mod tests {
         let expired = Admitted::Refused("its warrant has expired");
         assert_eq!(door.ask(0, 80, clock.elapsed(), clock.now()), expired);
         assert_eq!(door.address(0, 80, clock.elapsed(), clock.now()), Err("its warrant has expired"));
+        assert_eq!(door.into_ledger().1, 0, "no bug of ours");
     }
 }

@@ -417,7 +417,7 @@ fn save_host(out: &mut Out, host: &Host) {
         Some(Reason::UdpReply) => (5, 0, 0),
         Some(Reason::TimestampReply) => (6, 0, 0),
         // Of connect mode; the raw engine has none of them.
-        Some(Reason::SeveralUnreachable | Reason::Connected | Reason::Refused | Reason::NoAnswer) => (7, 0, 0),
+        Some(Reason::SomeUnreachable | Reason::Connected | Reason::Refused | Reason::NoAnswer) => (7, 0, 0),
     };
     [kind, a, b].into_iter().for_each(|byte| out.u8(byte));
     out.u64(host.first.map_or(NEVER, nanos));

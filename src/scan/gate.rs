@@ -27,6 +27,24 @@ pub(super) enum Refusal {
     NoLease(IpAddr),
 }
 
+impl Refusal {
+    /// True where a bug of ours brought it this far: exclusions, the end of a warrant and the loss of a lease come while a
+    /// run goes on.
+    pub(super) const fn is_bug(self) -> bool {
+        matches!(self, Self::Unreadable | Self::NoWarrant(_))
+    }
+
+    /// The words of the report.
+    pub(super) const fn describe(self) -> &'static str {
+        match self {
+            Self::Expired(_) => "its warrant has expired",
+            Self::Excluded(_) => "excluded",
+            Self::NoLease(_) => "lease lost",
+            Self::NoWarrant(_) | Self::Unreadable => "no warrant",
+        }
+    }
+}
+
 /// What a frame that may leave is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pass {

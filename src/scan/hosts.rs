@@ -215,7 +215,7 @@ impl Host {
         let silent = |counts: Counts| counts.asked.saturating_sub(counts.answered());
         // Port unreachable. RFC 792, RFC 4443 3.1.
         let unreachable = if v4 { Reason::Unreachable(3, 3) } else { Reason::Unreachable(1, 4) };
-        let told = self.told.flatten().map_or(Reason::SeveralUnreachable, |(k, c)| Reason::Unreachable(k, c));
+        let told = self.told.flatten().map_or(Reason::SomeUnreachable, |(k, c)| Reason::Unreachable(k, c));
         let all = [
             (PortState::Closed, Reason::Reset, self.tcp.closed),
             (PortState::Closed, unreachable, self.udp.closed),

@@ -69,6 +69,21 @@ impl Ledger {
         *self.totals.entry(entry.probe).or_default() += 1;
     }
 
+    /// Takes back one packet that was counted and did not leave.
+    pub(super) fn uncount(&mut self, entry: Entry) {
+        let Some(line) = self.lines.get_mut(&entry).filter(|n| **n > 0) else { return };
+        *line -= 1;
+        if *line == 0 {
+            self.lines.remove(&entry);
+        }
+        if let Some(total) = self.totals.get_mut(&entry.probe) {
+            *total -= 1;
+            if *total == 0 {
+                self.totals.remove(&entry.probe);
+            }
+        }
+    }
+
     /// Takes over the single lines of another part of the run.
     pub fn extend(&mut self, other: &Self) {
         for (entry, n) in other.lines() {

@@ -43,12 +43,12 @@ pub enum Reason {
     Reset,
     /// A connection was accepted (connect mode).
     Connected,
-    /// The kernel reported a refused connection (connect mode).
+    /// The kernel reported a refused connection (connect mode): a reset, or ICMP port unreachable, which it reports alike.
     Refused,
     /// An ICMP error, as destination unreachable or time exceeded; type and code.
     Unreachable(u8, u8),
-    /// ICMP errors of several types and codes.
-    SeveralUnreachable,
+    /// ICMP errors of several types and codes, or one whose code the kernel does not tell (connect mode).
+    SomeUnreachable,
     /// Echo reply.
     EchoReply,
     /// ICMP timestamp reply.
@@ -68,7 +68,7 @@ impl Reason {
             Self::Connected => "connected".into(),
             Self::Refused => "refused".into(),
             Self::Unreachable(ty, code) => format!("icmp {ty}/{code}"),
-            Self::SeveralUnreachable => "icmp".into(),
+            Self::SomeUnreachable => "icmp".into(),
             Self::EchoReply => "echo-reply".into(),
             Self::TimestampReply => "timestamp-reply".into(),
             Self::UdpReply => "udp-reply".into(),

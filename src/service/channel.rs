@@ -14,6 +14,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::session::{self, Shown};
+use crate::scan::connect::is_shortage;
 
 /// Bytes read at once.
 const CHUNK: usize = 16 << 10;
@@ -45,11 +46,11 @@ pub(super) struct Channel {
 
 impl Channel {
     /// Connects by a socket of the kernel's: it answers the SYN-ACK itself, so no reset of its own can break the
-    /// handshake, and raw mode's source ports are not used. The error is in words.
+    /// handshake, and raw mode's source ports are not used.
     pub(super) async fn connect(at: SocketAddr, wait: Duration) -> Result<Self, Failed> {
         match timeout(wait, TcpStream::connect(at)).await {
             Err(_) => Err(Failed::Silent),
-            Ok(Err(error)) if matches!(error.raw_os_error(), Some(24 | 23 | 105 | 99)) => Err(Failed::Shortage),
+            Ok(Err(error)) if is_shortage(&error, at) => Err(Failed::Shortage),
             Ok(Err(error)) => Err(Failed::Other(error.kind())),
             Ok(Ok(stream)) => {
                 // Small questions must not wait for company; where the system refuses that, they do.
@@ -69,7 +70,7 @@ impl Channel {
         };
         match open.await {
             Ok(socket) => Ok(Self { wire: Wire::Datagram(socket) }),
-            Err(error) if matches!(error.raw_os_error(), Some(24 | 23 | 105 | 99)) => Err(Failed::Shortage),
+            Err(error) if is_shortage(&error, at) => Err(Failed::Shortage),
             Err(error) => Err(Failed::Other(error.kind())),
         }
     }

@@ -25,12 +25,10 @@ use crate::plan::lease::Leases;
 use crate::plan::plan::Plan;
 use crate::scan::LiveExclusions;
 use crate::scan::admission::{Admission, Admitted, SharedPace};
-use crate::scan::connect::descriptors;
+use crate::scan::connect::width;
 use crate::scan::ledger::Ledger;
 use crate::scan::observation::{HostObservation, PortState};
 
-/// Descriptors kept back for everything else.
-const SPARE_DESCRIPTORS: usize = 64;
 /// Longest sleep, so that the wish to stop is seen.
 const LONGEST_SLEEP: Duration = Duration::from_millis(50);
 
@@ -131,6 +129,14 @@ impl Shared<'_> {
         }
     }
 
+    /// What was admitted has not left this machine, for lack of a socket or a port of its own.
+    pub(super) fn not_sent(&self, target: u32, at: std::net::SocketAddr) {
+        if let Some(used) = self.counts.borrow_mut().get_mut(&(target, at.port())) {
+            *used = used.saturating_sub(1);
+        }
+        self.admission.borrow_mut().not_sent(target, at);
+    }
+
     /// Where a port of a target is, for a socket that sends nothing yet.
     pub(super) fn address(&self, target: u32, port: u16) -> Result<std::net::SocketAddr, &'static str> {
         let clock = self.input.clock;
@@ -161,8 +167,7 @@ struct Open {
 /// Talks to every open port. Always returns what was learned, also where it ends early.
 pub fn talk(input: &TalkInput<'_>) -> Result<TalkOutcome, TalkError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(TalkError::Runtime)?;
-    let room = descriptors().map_or(256, |n| n.saturating_sub(SPARE_DESCRIPTORS));
-    let width = input.limits.sockets_in_flight.min(room).max(1);
+    let width = width(input.limits);
     let admission = Admission::new(input.plan, input.leases.clone(), input.exclusions);
     let admission = match &input.pace {
         Some(pace) => admission.sharing(pace.clone()),

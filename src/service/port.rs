@@ -400,7 +400,11 @@ impl<'a, 'i> Port<'a, 'i> {
             let opened = match self.protocol {
                 Protocol::Tcp => {
                     let at = self.shared.admit(self.target, self.setup.port).await.map_err(Failed::Refused)?;
-                    Channel::connect(at, wait).await
+                    let opened = Channel::connect(at, wait).await;
+                    if matches!(opened, Err(Failed::Shortage)) {
+                        self.shared.not_sent(self.target, at);
+                    }
+                    opened
                 }
                 Protocol::Udp => {
                     let at = self.shared.address(self.target, self.setup.port).map_err(Failed::Refused)?;

@@ -221,6 +221,8 @@ fn the_gate_holds_for_conversations_too() {
     let later = plan.targets[0].warrant().expires;
     assert_eq!(door.ask(0, 22, Duration::ZERO, now()), Admitted::Go("127.0.0.1:22".parse().unwrap()));
     assert_eq!(door.ask(0, 22, Duration::ZERO, later), Admitted::Refused("its warrant has expired"));
+    // The end of a warrant is no bug of ours, a target that the plan does not hold is one.
+    assert_eq!(door.ask(7, 22, Duration::ZERO, now()), Admitted::Refused("no warrant"));
     let (ledger, refused) = door.into_ledger();
     assert_eq!((ledger.total(), refused), (1, 1));
     // A clock that is set back gives no more time.

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{Options, RenderError};
 use crate::report::document::Report;
+use crate::report::model::counts_in_words;
 use crate::report::results_text::{clock, guide_time};
 
 const TEMPLATE: &str = include_str!("report.html");
@@ -71,6 +72,7 @@ pub(super) fn render(report: &Report, _: &Options) -> Result<Vec<u8>, RenderErro
         .render(context! {
             r => Value::from(Serde(report)),
             bars => Value::from(Serde(bars(report))),
+            ports => report.hosts.iter().map(|h| counts_in_words(&h.counts, &h.reasons)).collect::<Vec<_>>(),
             open_ports => Value::from(Serde(open_ports(report))),
             vulnerabilities => report.totals.vulnerabilities(),
             failed => report.policies.iter().filter(|p| p.result == "fail").count(),

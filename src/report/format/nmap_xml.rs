@@ -1,5 +1,7 @@
 //! nmap's XML output, version 1.05, as its public document type describes it; for tools that read it.
 
+use std::collections::BTreeMap;
+
 use super::xml::Document;
 use super::{Options, RenderError};
 use crate::report::document::{Report, ReportHost};
@@ -47,7 +49,7 @@ fn host(document: &mut Document, host: &ReportHost) {
     let time = |at: Option<&String>| at.map_or(0, |t| seconds(t)).to_string();
     let (start, end) = (time(host.first.as_ref()), time(host.last.as_ref()));
     document.element("host", &[("starttime", &start), ("endtime", &end)], |d| {
-        let reason = host.reason.as_deref().unwrap_or("no-response");
+        let reason = host.reason.as_deref().map_or("no-response", nmap_word);
         d.empty("status", &[("state", host.state.as_str()), ("reason", reason), ("reason_ttl", "0")]);
         let family = if host.address.contains(':') { "ipv6" } else { "ipv4" };
         d.empty("address", &[("addr", &host.address), ("addrtype", family)]);
@@ -70,6 +72,25 @@ fn host(document: &mut Document, host: &ReportHost) {
     });
 }
 
+/// nmap's word for a reason of ours.
+fn nmap_word(reason: &str) -> &str {
+    match reason {
+        "connected" => "syn-ack",
+        "refused" => "conn-refused",
+        "no-answer" => "no-response",
+        "udp-reply" => "udp-response",
+        "icmp 3/0" | "icmp 1/0" => "net-unreach",
+        "icmp 3/1" | "icmp 1/3" => "host-unreach",
+        "icmp 3/2" => "proto-unreach",
+        "icmp 3/3" | "icmp 1/4" => "port-unreach",
+        "icmp 3/9" => "net-prohibited",
+        "icmp 3/10" => "host-prohibited",
+        "icmp 3/13" | "icmp 1/1" => "admin-prohibited",
+        icmp if icmp.starts_with("icmp") => "dest-unreach",
+        same => same,
+    }
+}
+
 fn told(title: &str, evidence: &str) -> String {
     if evidence.is_empty() { title.to_owned() } else { format!("{title}: {evidence}") }
 }
@@ -84,8 +105,12 @@ fn ports(document: &mut Document, host: &ReportHost) {
                 document.empty("extraports", &attributes);
                 continue;
             };
+            let mut by_word: BTreeMap<&str, u32> = BTreeMap::new();
+            for (reason, n) in reasons {
+                *by_word.entry(nmap_word(reason)).or_default() += n;
+            }
             document.element("extraports", &attributes, |d| {
-                for (reason, n) in reasons {
+                for (reason, n) in by_word {
                     d.empty("extrareasons", &[("reason", reason), ("count", &n.to_string())]);
                 }
             });
@@ -100,7 +125,7 @@ fn one_port(document: &mut Document, host: &ReportHost, port: &PortRecord) {
     let number = port.port.to_string();
     document.element("port", &[("protocol", &port.protocol), ("portid", &number)], |d| {
         let ttl = port.ttl.unwrap_or(0).to_string();
-        d.empty("state", &[("state", &port.state), ("reason", &port.reason), ("reason_ttl", &ttl)]);
+        d.empty("state", &[("state", &port.state), ("reason", nmap_word(&port.reason)), ("reason_ttl", &ttl)]);
         if let Some(service) = &port.service {
             let (name, tunnel) = match service.strip_prefix("tls/").or_else(|| service.strip_suffix("/tls")) {
                 Some(inner) => (inner, Some("ssl")),
@@ -117,4 +142,32 @@ fn one_port(document: &mut Document, host: &ReportHost, port: &PortRecord) {
             d.empty("script", &[("id", &finding.check), ("output", &told(&finding.title, &finding.evidence))]);
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nmap_word;
+    use crate::scan::observation::Reason;
+
+    #[test]
+    fn reasons_are_in_the_words_of_nmap() {
+        let told = |reason: Reason| nmap_word(&reason.describe()).to_owned();
+        let known = [
+            (Reason::SynAck, "syn-ack"),
+            (Reason::Reset, "reset"),
+            (Reason::Connected, "syn-ack"),
+            (Reason::Refused, "conn-refused"),
+            (Reason::Unreachable(3, 13), "admin-prohibited"),
+            (Reason::Unreachable(3, 11), "dest-unreach"),
+            (Reason::Unreachable(1, 4), "port-unreach"),
+            (Reason::SomeUnreachable, "dest-unreach"),
+            (Reason::EchoReply, "echo-reply"),
+            (Reason::TimestampReply, "timestamp-reply"),
+            (Reason::UdpReply, "udp-response"),
+            (Reason::NoAnswer, "no-response"),
+        ];
+        for (reason, word) in known {
+            assert_eq!(told(reason), word);
+        }
+    }
 }

@@ -1,9 +1,10 @@
 //! What the kernel's word about a connection means.
 
-use std::io::{self, ErrorKind};
+use std::io;
+use std::net::SocketAddr;
 
 use crate::lang::job::Protocol;
-use crate::scan::link::sockets::Verdict;
+use crate::scan::link::sockets::{Sockets, Verdict};
 use crate::scan::observation::{PortState, Reason};
 
 /// An answer, or the lack of one.
@@ -36,10 +37,6 @@ pub(super) enum Shortage {
 
 /// The meaning of a verdict; none for silence.
 pub(super) fn meaning(verdict: &Verdict, protocol: Protocol, v6: bool) -> Option<Answer> {
-    let forbidden = |v4: (u8, u8), v6_form: (u8, u8)| {
-        let (kind, code) = if v6 { v6_form } else { v4 };
-        Some(Answer { state: PortState::Filtered, reason: Reason::Unreachable(kind, code), from_host: false })
-    };
     let error = match verdict {
         Verdict::Pending => return None,
         Verdict::Open => {
@@ -48,25 +45,27 @@ pub(super) fn meaning(verdict: &Verdict, protocol: Protocol, v6: bool) -> Option
         }
         Verdict::Failed(error) => error,
     };
-    // ICMP: RFC 792 (type 3), RFC 1812 5.2.7.1 (code 13); ICMPv6: RFC 4443 3.1 (type 1).
-    match error.kind() {
-        ErrorKind::ConnectionRefused if protocol == Protocol::Tcp => {
-            Some(Answer { state: PortState::Closed, reason: Reason::Refused, from_host: true })
-        }
-        ErrorKind::ConnectionRefused => {
-            let (kind, code) = if v6 { (1, 4) } else { (3, 3) };
-            Some(Answer { state: PortState::Closed, reason: Reason::Unreachable(kind, code), from_host: true })
-        }
-        ErrorKind::HostUnreachable => forbidden((3, 1), (1, 3)),
-        ErrorKind::NetworkUnreachable => forbidden((3, 0), (1, 0)),
-        ErrorKind::PermissionDenied => forbidden((3, 13), (1, 1)),
-        _ => None,
-    }
+    let (state, reason, from_host) = match error.raw_os_error() {
+        // ECONNREFUSED 111.
+        Some(111) if protocol == Protocol::Tcp => (PortState::Closed, Reason::Refused, true),
+        // Port unreachable: RFC 792, RFC 4443 3.1.
+        Some(111) => (PortState::Closed, if v6 { Reason::Unreachable(1, 4) } else { Reason::Unreachable(3, 3) }, true),
+        // ENETUNREACH 101 is one code of ICMPv6.
+        Some(101) if v6 => (PortState::Filtered, Reason::Unreachable(1, 0), false),
+        // EACCES 13 and EHOSTUNREACH 113 are several codes each, as are most of these of ICMP: ENONET 64,
+        // ENOPROTOOPT 92, EOPNOTSUPP 95, ENETUNREACH 101, EHOSTDOWN 112, EHOSTUNREACH 113.
+        Some(13 | 113) if v6 => (PortState::Filtered, Reason::SomeUnreachable, false),
+        Some(64 | 92 | 95 | 101 | 112 | 113) if !v6 => (PortState::Filtered, Reason::SomeUnreachable, false),
+        _ => return None,
+    };
+    Some(Answer { state, reason, from_host })
 }
 
-/// What a call that failed at once lacked.
-pub(super) fn shortage(error: &io::Error) -> Shortage {
+/// What a call that failed at once lacked, on the way to an address.
+pub(super) fn shortage(error: &io::Error, at: SocketAddr) -> Shortage {
     match error.raw_os_error() {
+        // EADDRNOTAVAIL 99 also where this machine has no address that could be the source.
+        Some(99) if !Sockets::has_source(at) => Shortage::NoRoute,
         // Linux: ENOMEM 12, EAGAIN 11 (local ports, of old), ENFILE 23, EMFILE 24, EADDRINUSE 98, EADDRNOTAVAIL 99,
         // ENOBUFS 105.
         Some(11 | 12 | 23 | 24 | 98 | 99 | 105) => Shortage::Passing,
@@ -93,14 +92,15 @@ mod tests {
     fn errors_of_the_path_are_no_answers_of_the_host() {
         let tcp = |code| told(code, Protocol::Tcp, false);
         assert_eq!(tcp(111), "closed refused true");
-        assert_eq!(tcp(113), "filtered icmp 3/1 false");
-        assert_eq!(tcp(101), "filtered icmp 3/0 false");
-        assert_eq!(tcp(13), "filtered icmp 3/13 false");
-        assert_eq!((tcp(110), tcp(103)), ("silence".into(), "silence".into()));
+        // Of IPv4 the kernel tells a group of codes at most.
+        assert_eq!([64, 92, 95, 101, 112, 113].map(tcp), ["filtered icmp false"; 6]);
+        assert_eq!([13, 103, 110].map(tcp), ["silence"; 3]);
+        let v6 = |code| told(code, Protocol::Tcp, true);
+        assert_eq!([13, 101, 113].map(v6), ["filtered icmp false", "filtered icmp 1/0 false", "filtered icmp false"]);
         assert_eq!(told(111, Protocol::Udp, false), "closed icmp 3/3 true");
         assert_eq!(told(111, Protocol::Udp, true), "closed icmp 1/4 true");
-        assert_eq!(told(113, Protocol::Tcp, true), "filtered icmp 1/3 false");
-        let short = |code| shortage(&io::Error::from_raw_os_error(code));
+        let here = SocketAddr::from(([127, 0, 0, 1], 9));
+        let short = |code| shortage(&io::Error::from_raw_os_error(code), here);
         assert_eq!(
             [24, 99, 101, 1, 22].map(short),
             [Shortage::Passing, Shortage::Passing, Shortage::NoRoute, Shortage::Forbidden, Shortage::Other]

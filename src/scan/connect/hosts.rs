@@ -22,6 +22,8 @@ pub(super) struct Host {
     pub(super) rtt: Rtt,
     /// Why it is asked no more.
     pub(super) cut: Option<&'static str>,
+    /// Why this machine did not ask it something.
+    pub(super) unasked: Option<&'static str>,
     pub(super) first: Option<Duration>,
     pub(super) last: Duration,
     /// No route has led to it since this moment, and it is not asked before that one.
@@ -101,7 +103,7 @@ pub(super) fn collect(hosts: Vec<Host>, input: &ScanInput<'_>, outcome: &mut Sca
     let wall = |at: Duration| now.checked_sub(elapsed.saturating_sub(at)).unwrap_or(now);
     for (mut host, target) in hosts.into_iter().zip(0u32..) {
         let Some(addr) = input.plan.targets.get(target as usize).map(|t| t.addr()) else { continue };
-        if let Some(why) = host.cut {
+        if let Some(why) = host.cut.or(host.unasked.filter(|_| host.first.is_none())) {
             outcome.not_scanned.push(NotScanned { target, reason: reason(why) });
         }
         let Some(first) = host.first else { continue };

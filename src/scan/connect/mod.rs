@@ -13,8 +13,8 @@ mod tests;
 mod timing;
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-use std::io::{self, ErrorKind};
+use std::collections::{BTreeMap, BinaryHeap};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use self::hosts::Host;
 use self::queue::{Next, Question, Questions};
 use self::timing::{Rtt, Window, wait};
 use super::drive::DOWN;
-use super::gate::{Gate, Refusal, WarrantTime};
+use super::gate::{Gate, WarrantTime};
 use super::ledger::Entry;
 use super::link::limits::raise_descriptors;
 use super::link::sockets::{Sockets, Verdict};
@@ -32,17 +32,20 @@ use super::outcome::ScanOutcome;
 use super::pace::Pace;
 use super::payload;
 use super::{ScanError, ScanInput};
+use crate::base::limits::Limits;
 use crate::base::progress::StopWish;
 use crate::lang::job::{DeadHosts, Ping, Protocol};
 
-/// Descriptors kept back for everything else.
-const SPARE_DESCRIPTORS: usize = 64;
 /// Longest sleep, so that the wish to stop is seen.
 const LONGEST_SLEEP: Duration = Duration::from_millis(50);
 /// Questions asked before answers are looked for.
 const BATCH: usize = 32;
 /// Pause after this machine has run out of sockets.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(20);
+/// A shortage of sockets that lasts so long is taken for one that stays.
+const SHORTAGE_PATIENCE: Duration = Duration::from_secs(60);
+/// Lack of a route that nobody met for so long has passed.
+const ROUTE_MEMORY: Duration = Duration::from_secs(1);
 /// Pause between two looks at the window and two notes of progress.
 const HOUSEKEEPING: Duration = Duration::from_millis(100);
 
@@ -107,8 +110,13 @@ struct Scanner<'a, 'b> {
     pause_until: Duration,
     next_housekeeping: Duration,
     shortages: u64,
-    /// IPv4 and IPv6: since when no route has led anywhere.
-    down: [Option<Duration>; 2],
+    /// Since when nothing could be asked for lack of sockets, and whether that has lasted too long.
+    short_since: Option<Duration>,
+    given_up: bool,
+    /// Questions that this machine did not ask, by why.
+    unasked: BTreeMap<&'static str, u64>,
+    /// IPv4 and IPv6: no route has led anywhere since the first moment, and was looked for until the second.
+    down: [Option<(Duration, Duration)>; 2],
     /// Some target had no route for a while.
     waited: bool,
     /// Answers in all, and those that came to a repeated question.
@@ -119,8 +127,7 @@ struct Scanner<'a, 'b> {
 impl<'a, 'b> Scanner<'a, 'b> {
     fn new(input: &'a ScanInput<'b>, outcome: &'a mut ScanOutcome, sockets: Sockets) -> Self {
         let pace = outcome.pace.lock().clone();
-        let room = raise_descriptors().map_or(256, |n| n.saturating_sub(SPARE_DESCRIPTORS));
-        let width = input.limits.sockets_in_flight.min(room).max(1);
+        let width = width(input.limits);
         Self {
             excluded: 0,
             time: WarrantTime::new(input.clock.now(), input.clock.elapsed()),
@@ -139,6 +146,9 @@ impl<'a, 'b> Scanner<'a, 'b> {
             pause_until: Duration::ZERO,
             next_housekeeping: Duration::ZERO,
             shortages: 0,
+            short_since: None,
+            given_up: false,
+            unasked: BTreeMap::new(),
             down: [None; 2],
             waited: false,
             answers: (0, 0),
@@ -207,6 +217,9 @@ impl<'a, 'b> Scanner<'a, 'b> {
     }
 
     fn ask_some(&mut self, questions: &mut Questions<'_>) -> Asked {
+        if self.given_up {
+            return Asked::All;
+        }
         for _ in 0..BATCH {
             if self.sockets.busy() >= self.window.size().min(self.width) {
                 return Asked::Full;
@@ -254,15 +267,8 @@ impl<'a, 'b> Scanner<'a, 'b> {
         let (time, note) = self.time.at(self.input.clock.now(), self.input.clock.elapsed());
         self.outcome.notes.extend(note);
         if let Err(refusal) = self.gate.address(addr, time) {
-            // An address that is no longer ours is no bug of ours.
-            // An exclusion that came while the scan runs is none either.
-            self.outcome.counters.refused += u64::from(!matches!(refusal, Refusal::NoLease(_) | Refusal::Excluded(_)));
-            host.cut = Some(match refusal {
-                Refusal::Expired(_) => "its warrant has expired",
-                Refusal::Excluded(_) => "excluded",
-                Refusal::NoLease(_) => "lease lost",
-                Refusal::NoWarrant(_) | Refusal::Unreadable => "no warrant",
-            });
+            self.outcome.counters.refused += u64::from(refusal.is_bug());
+            host.cut = Some(refusal.describe());
             return None;
         }
         let asked_for = host.first.map_or(Duration::ZERO, |first| now.saturating_sub(first));
@@ -293,6 +299,7 @@ impl<'a, 'b> Scanner<'a, 'b> {
         if let Some(down) = self.down.get_mut(usize::from(addr.is_ipv6())) {
             *down = None;
         }
+        self.short_since = None;
         let rate = self.input.plan.rates.get(&question.target).copied();
         self.pace.take(addr, rate, now);
         self.outcome.counters.sent += 1;
@@ -335,7 +342,7 @@ impl<'a, 'b> Scanner<'a, 'b> {
     }
 
     /// The call itself failed, so nothing was sent: a shortage of this machine's passes, a route may come back, anything
-    /// else concerns the host.
+    /// else concerns this question alone.
     fn not_asked(
         &mut self,
         question: Question,
@@ -345,10 +352,17 @@ impl<'a, 'b> Scanner<'a, 'b> {
         questions: &mut Questions<'_>,
     ) {
         self.outcome.counters.send_errors += 1;
-        let sourceless = error.kind() == ErrorKind::AddrNotAvailable && !Sockets::has_source(at);
-        let why = match if sourceless { Shortage::NoRoute } else { shortage(error) } {
+        let why = match shortage(error, at) {
             Shortage::Passing => {
                 self.shortages += 1;
+                let since = *self.short_since.get_or_insert(now);
+                if now.saturating_sub(since) >= SHORTAGE_PATIENCE {
+                    self.given_up = true;
+                    let patience = SHORTAGE_PATIENCE.as_secs();
+                    self.outcome.errors.push(format!(
+                        "this machine had no socket or port to spare for {patience} s; the rest was not asked"
+                    ));
+                }
                 if self.sockets.close_resting() == 0 {
                     self.window.limit(self.sockets.busy());
                 }
@@ -358,12 +372,18 @@ impl<'a, 'b> Scanner<'a, 'b> {
             Shortage::NoRoute if self.route_may_return(question.target, at.is_ipv6(), now) => {
                 return questions.again(question);
             }
-            Shortage::NoRoute => "no route",
-            Shortage::Forbidden => "this machine forbids connections to it",
-            Shortage::Other => "this machine cannot connect to it",
+            Shortage::NoRoute => {
+                if let Some(host) = self.hosts.get_mut(question.target as usize) {
+                    host.cut = Some("no route");
+                }
+                return;
+            }
+            Shortage::Forbidden => "forbidden by this machine",
+            Shortage::Other => "this machine cannot connect",
         };
+        *self.unasked.entry(why).or_default() += 1;
         if let Some(host) = self.hosts.get_mut(question.target as usize) {
-            host.cut = Some(why);
+            host.unasked = Some(why);
         }
     }
 
@@ -372,10 +392,9 @@ impl<'a, 'b> Scanner<'a, 'b> {
     fn route_may_return(&mut self, target: u32, v6: bool, now: Duration) -> bool {
         self.waited = true;
         let Some(host) = self.hosts.get_mut(target as usize) else { return false };
-        let since = host.away.map_or(now, |(since, _)| since);
-        host.away = Some((since, now + LONGEST_SLEEP));
-        let all_since = self.down.get_mut(usize::from(v6)).map_or(now, |down| *down.get_or_insert(now));
-        now.saturating_sub(since.min(all_since)) < DOWN
+        let away = host.away.insert(outage(host.away, now));
+        let down = self.down.get_mut(usize::from(v6)).map_or((now, now), |down| *down.insert(outage(*down, now)));
+        now.saturating_sub(away.0.min(down.0)) < DOWN
     }
 
     /// Fetches answers, then gives up those whose time was over before the kernel was asked.
@@ -503,6 +522,9 @@ impl<'a, 'b> Scanner<'a, 'b> {
                 self.shortages
             ));
         }
+        for (why, n) in &self.unasked {
+            self.outcome.notes.push(format!("{n} questions were not asked: {why}"));
+        }
         if self.waited {
             let patience = DOWN.as_secs();
             self.outcome.notes.push(format!("targets without a route were asked again for up to {patience} s"));
@@ -522,9 +544,24 @@ impl<'a, 'b> Scanner<'a, 'b> {
     }
 }
 
-/// Descriptors that this process may hold, once the soft limit is raised to the hard one.
-pub fn descriptors() -> Option<usize> {
-    raise_descriptors()
+/// The lack of a route, which was known before or begins now, until the next look.
+fn outage(known: Option<(Duration, Duration)>, now: Duration) -> (Duration, Duration) {
+    let since = known.filter(|(_, until)| now < *until + ROUTE_MEMORY).map_or(now, |(since, _)| since);
+    (since, now + LONGEST_SLEEP)
+}
+
+/// Sockets that may be open at once: as many as are allowed and this process may hold, once its soft limit is raised to
+/// the hard one, some kept back for everything else.
+pub fn width(limits: &Limits) -> usize {
+    const SPARE: usize = 64;
+    let room = raise_descriptors().map_or(256, |n| n.saturating_sub(SPARE));
+    limits.sockets_in_flight.min(room).max(1)
+}
+
+/// True where a call on the way to an address failed for lack of something that comes back: descriptors, buffers, local
+/// ports. Nothing has left then.
+pub fn is_shortage(error: &io::Error, at: SocketAddr) -> bool {
+    shortage(error, at) == Shortage::Passing
 }
 
 /// The ports that a ping of connect mode asks.

@@ -16,6 +16,8 @@ use crate::plan::sample;
 use crate::scan::LiveExclusions;
 use crate::scan::observation::Mode;
 
+const EPERM: i32 = 1;
+const EINVAL: i32 = 22;
 const EMFILE: i32 = 24;
 const ENETUNREACH: i32 = 101;
 
@@ -125,7 +127,9 @@ fn a_clock_that_is_set_back_gives_a_warrant_no_time() {
         assert!(scanner.admit(&question, clock.elapsed()).is_none());
         assert_eq!(scanner.hosts[0].cut, Some("its warrant has expired"));
     });
-    assert_eq!(outcome.notes, ["the clock was set by about 1099 s while the scan ran"]);
+    assert_eq!(outcome.counters.refused, 0, "no bug of ours");
+    let told: Vec<_> = outcome.notes.iter().filter(|n| n.contains("clock")).collect();
+    assert_eq!(told, ["the clock was set by about 1099 s while the scan ran"]);
 }
 
 #[test]
@@ -146,4 +150,77 @@ fn a_host_that_answers_on_every_port_is_told_once_and_spared() {
     let told = outcome.notes.iter().filter(|n| n.starts_with("127.0.0.1 answers on every port")).count();
     assert_eq!(told, 1, "{:?}", outcome.notes);
     assert!(outcome.notes.contains(&format!("{saved} probes saved on hosts that answer on every port")));
+}
+
+fn listeners(count: usize) -> (Vec<TcpListener>, Vec<u16>) {
+    let listeners: Vec<TcpListener> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let ports = listeners.iter().map(|l| l.local_addr().unwrap().port()).collect();
+    (listeners, ports)
+}
+
+fn plain() -> Profile {
+    Profile { ping: Vec::new(), rate: None, per_host: None, retries: 0, ..Profile::initial_options() }
+}
+
+#[test]
+fn a_forbidden_question_costs_no_other_question() {
+    let (_listeners, ports) = listeners(6);
+    let outcome = with_ports(&ports, plain(), |scanner, clock, _| {
+        // The first three questions of all.
+        scanner.sockets.lacks = vec![EINVAL, EPERM, EPERM];
+        go_on(scanner, clock, Duration::from_secs(2));
+        assert_eq!(scanner.hosts[0].count(PortState::Open), 3);
+        let hosts = std::mem::take(&mut scanner.hosts);
+        hosts::collect(hosts, scanner.input, scanner.outcome, true);
+    });
+    assert_eq!((outcome.coverage.planned, outcome.coverage.done), (6, 3));
+    assert_eq!((outcome.counters.sent, outcome.ledger.total()), (3, 3));
+    assert!(outcome.not_scanned.is_empty(), "{:?}", outcome.not_scanned);
+    for note in [
+        "2 questions were not asked: forbidden by this machine",
+        "1 questions were not asked: this machine cannot connect",
+    ] {
+        assert!(outcome.notes.iter().any(|n| n == note), "{:?}", outcome.notes);
+    }
+}
+
+#[test]
+fn a_host_of_which_every_question_is_forbidden_was_not_scanned() {
+    let (_listeners, ports) = listeners(3);
+    let outcome = with_ports(&ports, plain(), |scanner, clock, _| {
+        scanner.sockets.lacks = vec![EPERM; 3];
+        go_on(scanner, clock, Duration::from_secs(2));
+        let hosts = std::mem::take(&mut scanner.hosts);
+        hosts::collect(hosts, scanner.input, scanner.outcome, true);
+    });
+    let why: Vec<&str> = outcome.not_scanned.iter().map(|n| &*n.reason).collect();
+    assert_eq!((why, outcome.hosts.len()), (vec!["forbidden by this machine"], 0));
+    assert_eq!((outcome.coverage.done, outcome.counters.send_errors), (0, 3));
+}
+
+#[test]
+fn two_short_outages_are_not_one_long_one() {
+    with_scanner(|scanner, _, _| {
+        let second = Duration::from_secs;
+        let step = Duration::from_millis(50);
+        assert!(scanner.route_may_return(0, false, second(0)));
+        let mut now = second(60);
+        while scanner.route_may_return(0, false, now) {
+            now += step;
+        }
+        assert_eq!(now, second(70));
+    });
+}
+
+#[test]
+fn a_lasting_shortage_of_sockets_is_an_error_and_ends() {
+    let outcome = with_scanner(|scanner, clock, _| {
+        scanner.sockets.lacks = vec![EMFILE; 10_000];
+        go_on(scanner, clock, Duration::from_secs(59));
+        assert_eq!(scanner.outcome.errors.len(), 0);
+        go_on(scanner, clock, Duration::from_secs(100));
+        assert!(clock.elapsed() < Duration::from_secs(62), "{:?}", clock.elapsed());
+    });
+    assert_eq!(outcome.errors, ["this machine had no socket or port to spare for 60 s; the rest was not asked"]);
+    assert_eq!((outcome.counters.sent, outcome.coverage.done), (0, 0));
 }

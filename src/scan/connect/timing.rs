@@ -44,13 +44,11 @@ impl Rtt {
     }
 }
 
-/// How long to wait for an answer of a host: by its own round trips, else by those of all hosts, longer with each try.
+/// How long to wait for an answer of a host: by its own round trips, else twice what those of all hosts say, and longer
+/// with each try, so that an answer over a path that has become longer is seen and learnt from.
 pub(super) fn wait(host: Rtt, run: Rtt, tries: u8, last: bool) -> Duration {
-    if let Some(known) = host.wait() {
-        return known;
-    }
-    match run.wait() {
-        Some(other) => (other * 2 * (1 + u32::from(tries))).min(FIRST_WAIT),
+    match host.wait().or_else(|| run.wait().map(|other| other * 2)) {
+        Some(known) => (known * (1 + u32::from(tries))).min(FIRST_WAIT),
         None if last => PATIENT_WAIT,
         None => FIRST_WAIT,
     }
@@ -106,7 +104,7 @@ impl Window {
     }
 
     pub(super) fn size(&self) -> usize {
-        self.size as usize
+        self.size.min(self.most) as usize
     }
 
     /// An answer; `queued` where it was late. `rtt` is how long a change takes to show.
@@ -141,7 +139,6 @@ impl Window {
     /// The machine has no more sockets than these.
     pub(super) fn limit(&mut self, most: usize) {
         self.most = (most as f64).max(1.0);
-        self.size = self.size.min(self.most);
     }
 
     /// More sockets may have become free: a quarter more, at most so many.
@@ -153,14 +150,15 @@ impl Window {
     fn grow(&mut self, rtt: Duration) {
         let trip = (rtt.as_secs_f64() / Self::ROUND_TRIP.as_secs_f64()).min(1.0);
         let by = if self.doubling { 1.0 } else { Self::REGROWTH * trip };
-        self.size = (self.size + by).min(self.most);
+        // A shortage of sockets leaves what was learnt of the path.
+        self.size = (self.size + by).min(self.most.max(self.size));
     }
 
     fn shrink(&mut self, pause: Duration, now: Duration) {
         if now < self.held_until {
             return;
         }
-        self.size = (self.size * 0.7).max(Self::LEAST.min(self.most));
+        self.size = (self.size.min(self.most) * 0.7).max(Self::LEAST.min(self.most));
         self.doubling = false;
         self.shrunk += 1;
         self.held_until = now + pause;
@@ -190,6 +188,9 @@ mod tests {
         assert!(far.wait().unwrap() > learnt);
         far.sample(Duration::from_secs(1 << 40));
         assert_eq!(far.wait(), Some(FIRST_WAIT));
+        // A host that was near and is not any more: a later try waits longer, so that its answer is seen and learnt from.
+        assert_eq!([0, 1, 2].map(|t| wait_of(near, near, t)), [MS * 100, MS * 200, MS * 300]);
+        assert_eq!(wait(far, near, 9, true), FIRST_WAIT);
         // An unknown host waits by what others took, longer each time; with nothing known, long.
         let unknown = Rtt::default();
         assert_eq!([0, 1, 2].map(|t| wait_of(unknown, near, t)), [MS * 200, MS * 400, MS * 600]);
@@ -234,7 +235,12 @@ mod tests {
         assert_eq!(window.size(), 32);
         bursts(&mut window, 0, 10);
         assert!(window.size() > 200, "{}", window.size());
+        // A shortage of sockets passes, and the window is as before.
+        let before = window.size();
         window.limit(3);
         assert_eq!(window.size(), 3);
+        window.answered(false, MS, MS);
+        (0..30).for_each(|_| window.widen(16_000));
+        assert_eq!(window.size(), before);
     }
 }
