@@ -492,6 +492,9 @@ fn a_target_without_a_route_is_said_and_the_others_are_scanned() {
     let left: Vec<&str> =
         results["not_scanned"].as_array().unwrap().iter().map(|n| n["reason"].as_str().unwrap()).collect();
     assert_eq!(left, ["no route"], "{told}");
+    // It is neither dead nor excluded: what is not known of it is not clean.
+    assert_eq!((output.status.code(), &results["summary"]["status"]), (Some(3), &"Incomplete".into()), "{told}");
+    assert!(told.contains("1 targets were not scanned"), "{told}");
 }
 
 /// A machine at an address that no route of the laboratory leads to.

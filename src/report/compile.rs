@@ -89,10 +89,12 @@ pub fn gap(gap: &crate::inventory::partition::Gap) -> GapRecord {
     GapRecord { partition: gap.partition.to_string(), cause: gap.cause.to_string() }
 }
 
-fn status(plan: &Plan, outcome: Option<&ScanOutcome>) -> &'static str {
+/// How the scan ended.
+pub fn status(plan: &Plan, outcome: Option<&ScanOutcome>) -> &'static str {
     match (outcome, plan.launch) {
         (Some(o), _) if o.interrupted => "Interrupted",
         (Some(o), _) if !o.errors.is_empty() => "Finished with errors",
+        (Some(o), _) if o.gaps() > 0 => "Incomplete",
         (Some(_), _) => "Finished",
         (None, Launch::Failed) => "Failed: no targets",
         (None, Launch::NotLaunched) => "Not launched: no targets",

@@ -56,7 +56,8 @@ pub struct Summary {
     pub kind: String,
     /// `Cloud Perimeter - AWS EC2`. Rule K4.
     pub scan_type: String,
-    /// `Finished`, `Interrupted`, `Failed: no targets`, `Not launched: no targets`.
+    /// `Finished`, `Incomplete` (targets were left out that are neither dead nor excluded), `Finished with errors`,
+    /// `Interrupted`, `Failed: no targets`, `Not launched: no targets`, `Running`.
     pub status: String,
     /// `scan/1525152912.86743`.
     pub reference: String,

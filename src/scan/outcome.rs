@@ -95,8 +95,6 @@ pub struct ScanOutcome {
     pub unattributed: BTreeMap<u32, Timestamp>,
     /// Targets that answer on every port, with the probes that were not sent because of it.
     pub every: BTreeMap<u32, u64>,
-    /// Targets that were not, or not wholly, scanned because nobody confirmed that they are ours.
-    pub without_lease: u32,
 }
 
 impl ScanOutcome {
@@ -122,7 +120,6 @@ impl ScanOutcome {
             errors: Vec::new(),
             unattributed: BTreeMap::new(),
             every: BTreeMap::new(),
-            without_lease: 0,
         }
     }
 
@@ -134,7 +131,7 @@ impl ScanOutcome {
         let mut known: FastSet<u32> = self.not_scanned.iter().map(|n| n.target).collect();
         for host in self.hosts.iter().filter(|h| h.state == HostState::Down) {
             if known.insert(host.target) {
-                self.not_scanned.push(NotScanned { target: host.target, reason: reason("not alive") });
+                self.not_scanned.push(NotScanned { target: host.target, reason: reason("not alive"), gap: false });
             }
         }
         known.extend(self.hosts.iter().map(|h| h.target));
@@ -145,7 +142,7 @@ impl ScanOutcome {
         let why: Arc<str> = reason(if self.interrupted { "interrupted" } else { "not reached" });
         for target in 0..input.plan.targets.len() as u32 {
             if !known.contains(&target) {
-                self.not_scanned.push(NotScanned { target, reason: Arc::clone(&why) });
+                self.not_scanned.push(NotScanned { target, reason: Arc::clone(&why), gap: true });
             }
         }
         self.not_scanned.sort_by_key(|n| n.target);
@@ -156,5 +153,10 @@ impl ScanOutcome {
     /// Open ports in all.
     pub fn open_ports(&self) -> usize {
         self.hosts.iter().flat_map(|h| &h.ports).filter(|p| p.state == PortState::Open).count()
+    }
+
+    /// Targets of which something that was to be learned was not.
+    pub fn gaps(&self) -> usize {
+        self.not_scanned.iter().filter(|n| n.gap).count()
     }
 }

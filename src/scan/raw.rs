@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
+use super::ScanInput;
 use super::answer::Ports;
 use super::checkpoint::{Earlier, Kept};
 use super::drive::{Sender, drive};
@@ -15,7 +16,7 @@ use super::link::packet::PacketLink;
 use super::link::route::Route;
 use super::link::{Link, Purpose};
 use super::neighbour::{Wanted, neighbours};
-use super::observation::{HostObservation, NotScanned};
+use super::observation::HostObservation;
 use super::outcome::ScanOutcome;
 use super::preflight::Chosen;
 use super::recall::{Recall, Tally};
@@ -23,7 +24,6 @@ use super::reroute::RouteWatch;
 use super::resume::{Part, parts, resume};
 use super::study::{Leftover, Study};
 use super::wire::Hardware;
-use super::{ScanInput, reason};
 use crate::base::progress::StopWish;
 
 /// Opens a link by the number of its interface, and gives its hardware address with it.
@@ -213,8 +213,7 @@ impl Work<'_, '_> {
                 aims = earlier.aims.iter().map(aim).collect();
             }
             None => {
-                let why = |(target, cut): &(u32, Cut)| NotScanned { target: *target, reason: reason(cut.describe()) };
-                outcome.not_scanned.extend(cut.iter().map(why));
+                outcome.not_scanned.extend(cut.iter().map(|(target, cut)| cut.not_scanned(*target)));
             }
         }
         let canaries = self.canaries(&aims);
@@ -310,9 +309,7 @@ impl Work<'_, '_> {
             _ => now.checked_sub(elapsed.saturating_sub(at)).unwrap_or(now),
         };
         for known in engine.results(elapsed) {
-            if let Some(why) = known.cut {
-                outcome.not_scanned.push(NotScanned { target: known.target, reason: reason(why) });
-            }
+            outcome.not_scanned.extend(known.cut.map(|cut| cut.not_scanned(known.target)));
             if let Some((open, answered)) = known.every {
                 let asked: u32 = known.counts.values().sum();
                 let saved = (engine.asks.len() as u64).saturating_sub(u64::from(asked));
@@ -333,8 +330,7 @@ impl Work<'_, '_> {
             });
         }
         for (aim, host) in engine.aims.iter().zip(&engine.hosts).filter(|(_, host)| host.first.is_none()) {
-            let why = host.cut.map(|cut| NotScanned { target: aim.target, reason: reason(cut.describe()) });
-            outcome.not_scanned.extend(why);
+            outcome.not_scanned.extend(host.cut.map(|cut| cut.not_scanned(aim.target)));
         }
         outcome.notes.extend(engine.canary_notes());
         if engine.auto.cuts > 0 {

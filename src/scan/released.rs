@@ -13,9 +13,8 @@ pub fn release(outcome: &mut ScanOutcome, ended: &[Ended], probes: u32) {
         if outcome.hosts.iter().any(|h| h.target == lease.target && was_done(h, lease, probes)) {
             continue;
         }
-        outcome.without_lease += 1;
         outcome.not_scanned.retain(|n| n.target != lease.target);
-        outcome.not_scanned.push(NotScanned { target: lease.target, reason: lease.reason.as_str().into() });
+        outcome.not_scanned.push(NotScanned { target: lease.target, reason: lease.reason.as_str().into(), gap: true });
         let Some(at) = lease.confirmed else { continue };
         if let Some(host) = outcome.hosts.iter_mut().find(|h| h.target == lease.target) {
             let sure = |state: &PortState| matches!(state, PortState::Open | PortState::Closed);

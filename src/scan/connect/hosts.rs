@@ -15,6 +15,9 @@ use crate::scan::{ScanInput, reason};
 const REFUSALS: u32 = 8;
 const STATES: [PortState; 4] = [PortState::Open, PortState::Closed, PortState::Filtered, PortState::OpenOrFiltered];
 
+/// Why a target that the user has excluded meanwhile is asked no more.
+pub(super) const EXCLUDED: &str = "excluded";
+
 /// One target.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Host {
@@ -99,7 +102,7 @@ pub(super) fn collect(hosts: Vec<Host>, input: &ScanInput<'_>, outcome: &mut Sca
     for (mut host, target) in hosts.into_iter().zip(0u32..) {
         let Some(addr) = input.plan.targets.get(target as usize).map(|t| t.addr()) else { continue };
         if let Some(why) = host.cut {
-            outcome.not_scanned.push(NotScanned { target, reason: reason(why) });
+            outcome.not_scanned.push(NotScanned { target, reason: reason(why), gap: why != EXCLUDED });
         }
         let Some(first) = host.first else { continue };
         host.judge(host.last, Duration::ZERO);

@@ -19,7 +19,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use self::answer::{Answer, Shortage, meaning, shortage};
-use self::hosts::Host;
+use self::hosts::{EXCLUDED, Host};
 use self::queue::{Next, Question, Questions};
 use self::timing::{Rtt, Window, wait};
 use super::drive::DOWN;
@@ -259,7 +259,7 @@ impl<'a, 'b> Scanner<'a, 'b> {
             self.outcome.counters.refused += u64::from(!matches!(refusal, Refusal::NoLease(_) | Refusal::Excluded(_)));
             host.cut = Some(match refusal {
                 Refusal::Expired(_) => "its warrant has expired",
-                Refusal::Excluded(_) => "excluded",
+                Refusal::Excluded(_) => EXCLUDED,
                 Refusal::NoLease(_) => "lease lost",
                 Refusal::NoWarrant(_) | Refusal::Unreadable => "no warrant",
             });
