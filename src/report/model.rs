@@ -139,7 +139,7 @@ pub struct HostRecord {
     /// Number of ports by state.
     pub counts: BTreeMap<String, u32>,
     /// Why those that are not open are in their state: number of ports by state and reason.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default)]
     pub reasons: Reasons,
     /// Findings; confirmed first, then potential, then information, each by severity.
     pub findings: Vec<FindingRecord>,
