@@ -24,6 +24,7 @@ use super::reroute::RouteWatch;
 use super::resume::{Part, parts, resume};
 use super::study::{Leftover, Study};
 use super::wire::Hardware;
+use crate::base::beside::beside;
 use crate::base::progress::StopWish;
 
 /// Opens a link by the number of its interface, and gives its hardware address with it.
@@ -172,15 +173,14 @@ impl Work<'_, '_> {
         let mut engine = self.engine(part.earlier, reached, sender.outcome);
         let interface = part.targets.first().map_or(0, |(_, route)| route.interface);
         let watch = RouteWatch::new(self.own, interface);
-        std::thread::scope(|scope| {
-            if self.ways.watch {
-                let routes = part.targets.iter();
-                let routes = routes.filter_map(|(t, r)| Some((input.plan.targets.get(*t as usize)?.addr(), *r)));
-                scope.spawn(|| watch.run(routes, input.clock));
-            }
-            drive(&mut sender, link, &mut engine, self.kept, self.ways.watch.then_some(&watch));
-            watch.end();
-        });
+        if self.ways.watch {
+            let routes = part.targets.iter();
+            let routes = routes.filter_map(|(t, r)| Some((input.plan.targets.get(*t as usize)?.addr(), *r)));
+            let work = || drive(&mut sender, link, &mut engine, self.kept, Some(&watch));
+            beside(|| watch.run(routes, input.clock), || watch.end(), work);
+        } else {
+            drive(&mut sender, link, &mut engine, self.kept, None);
+        }
         if input.keep.is_some() {
             let base = engine.base;
             self.kept.note(&mut engine, base, input.clock.now());
