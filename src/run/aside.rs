@@ -92,7 +92,7 @@ impl Stage<'_, '_> {
         });
         let studied: Studied = studied.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         let pointers = pointers.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        outcome.ledger.extend(&studied.ledger);
+        outcome.beside.extend(&studied.ledger);
         outcome.counters.sent += studied.counters.sent;
         outcome.counters.refused += studied.counters.refused;
         outcome.notes.extend(studied.notes);

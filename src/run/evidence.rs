@@ -70,7 +70,11 @@ pub(super) fn whole(
     for resolution in &plan.resolutions {
         resolutions.entry(&resolution.asset).or_default().push(resolution);
     }
-    let all = Known { plan, outcome, snapshot, beside, packets: outcome.ledger.by_destination(), resolutions };
+    let mut packets = outcome.ledger.by_destination();
+    for ledger in [&outcome.earlier, &outcome.beside] {
+        ledger.by_destination().into_iter().for_each(|(to, n)| *packets.entry(to).or_default() += n);
+    }
+    let all = Known { plan, outcome, snapshot, beside, packets, resolutions };
     let mut seen: Vec<(&HostObservation, &Target, Option<HostEvidence>)> = Vec::with_capacity(outcome.hosts.len());
     for host in &outcome.hosts {
         if let Some(target) = plan.targets.get(host.target as usize) {
@@ -220,8 +224,7 @@ fn scanned(facts: &mut Facts, seen: &HostObservation, plan: &Plan, outcome: &Sca
         }
     }
     let planned = u64::from(plan.probes.tcp.len()) + u64::from(plan.probes.udp.len());
-    let decided: u64 = seen.counts.values().map(|n| u64::from(*n)).sum();
-    facts.set("ports.complete", !outcome.interrupted || decided >= planned);
+    facts.set("ports.complete", outcome.is_over(seen, planned));
     for (state, n) in &seen.counts {
         facts.set(&format!("ports.counts.{}", state.as_str()), i64::from(*n));
     }

@@ -95,7 +95,7 @@ mod tests {
             let document = document(&mut results).unwrap();
             assert_eq!((results.hosts.len(), matches!(document, Document::Parts(_))), (n, n >= HOSTS));
             let run = store.begin_run("edge", "h", "s", at, n as u64).unwrap();
-            let end = RunEnd { document: &document, ledger: None, finished_targets: &[], judged: None, why: "done" };
+            let end = RunEnd { document: &document, ledgers: &[], finished_targets: &[], judged: None, why: "done" };
             store.finish_run(&run, RunState::Finished, at, &end).unwrap();
             let read = store.document(&run).unwrap().unwrap();
             assert!(read == serde_json::to_string(&results).unwrap(), "{n} hosts");

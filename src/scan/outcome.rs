@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::admission::SharedPace;
-use super::observation::{HostState, PortState};
+use super::observation::{HostState, PortState, Reason};
 use super::recall::Recall;
 use super::{HostObservation, Ledger, Mode, NotScanned, ScanInput, reason};
 use crate::base::fast::FastSet;
@@ -68,8 +68,12 @@ pub struct ScanOutcome {
     pub hosts: Vec<HostObservation>,
     /// Targets left out or cut short, with reasons.
     pub not_scanned: Vec<NotScanned>,
-    /// Packets by warrant, destination, port and probe.
+    /// Packets of the scan by warrant, destination, port and probe; those of earlier parts too where it is `whole`.
     pub ledger: Ledger,
+    /// Packets of conversations and of the closer look: no checkpoint holds them.
+    pub beside: Ledger,
+    /// Packets of earlier parts of the run that are in neither.
+    pub earlier: Ledger,
     /// First and last moment.
     pub started: Timestamp,
     /// End.
@@ -88,6 +92,8 @@ pub struct ScanOutcome {
     pub whole: bool,
     /// True where it was stopped.
     pub interrupted: bool,
+    /// True where it was stopped before all ports had been asked.
+    pub cut_short: bool,
     /// What went wrong on the way, with everything known kept.
     pub errors: Vec<String>,
     /// Targets whose address was lost while they were scanned, with the last moment at which it was certainly ours:
@@ -108,6 +114,8 @@ impl ScanOutcome {
             hosts: Vec::new(),
             not_scanned: Vec::new(),
             ledger: Ledger::default(),
+            beside: Ledger::default(),
+            earlier: Ledger::default(),
             started: input.clock.now(),
             finished: input.clock.now(),
             pace: SharedPace::of(input.plan),
@@ -117,6 +125,7 @@ impl ScanOutcome {
             recall: None,
             whole: false,
             interrupted: false,
+            cut_short: false,
             errors: Vec::new(),
             unattributed: BTreeMap::new(),
             every: BTreeMap::new(),
@@ -127,6 +136,7 @@ impl ScanOutcome {
     pub(super) fn finish(&mut self, input: &ScanInput<'_>) {
         self.finished = input.clock.now();
         self.interrupted = input.stop.wish() != StopWish::None;
+        self.cut_short = self.interrupted;
         self.hosts.sort_by_key(|h| h.target);
         let mut known: FastSet<u32> = self.not_scanned.iter().map(|n| n.target).collect();
         for host in self.hosts.iter().filter(|h| h.state == HostState::Down) {
@@ -148,6 +158,18 @@ impl ScanOutcome {
         self.not_scanned.sort_by_key(|n| n.target);
         self.sources.sort();
         self.sources.dedup();
+    }
+
+    /// Packets of all parts of the run.
+    pub fn ledgers(&self) -> [&Ledger; 3] {
+        [&self.earlier, &self.ledger, &self.beside]
+    }
+
+    /// True where a host, which was to be asked so much, is to be asked nothing more.
+    pub fn is_over(&self, host: &HostObservation, probes: u64) -> bool {
+        let decided = host.counts.values().map(|n| u64::from(*n)).sum::<u64>();
+        let silent = host.reasons.iter().any(|(_, why, _)| *why == Reason::NoAnswer);
+        !self.cut_short || (decided >= probes && !silent)
     }
 
     /// Open ports in all.
