@@ -289,6 +289,10 @@ impl Store {
             let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
             let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *transaction).await?;
             let done = usize::try_from(found).unwrap_or(usize::MAX);
+            // Another process has just brought it further.
+            if done >= MIGRATIONS.len() {
+                return Ok(found);
+            }
             let mut all: String = MIGRATIONS.iter().skip(done).copied().collect();
             all.push_str(&format!("PRAGMA user_version = {};", MIGRATIONS.len()));
             sqlx::raw_sql(sqlx::AssertSqlSafe(all)).execute(&mut *transaction).await?;
