@@ -10,6 +10,7 @@ use palisade::inventory::snapshot::Snapshot;
 use palisade::inventory::synthetic;
 use palisade::scan::ledger::{Entry, Ledger};
 use palisade::scan::observation::ProbeKind;
+use palisade::service::evidence::{Facts, HostEvidence};
 use palisade::store::document::Document;
 use palisade::store::{RunEnd, RunState, Store, StoreError, atomic};
 use sqlx::Connection;
@@ -69,7 +70,7 @@ fn ledger() -> Ledger {
 
 const EMPTY: Document = Document::Text(String::new());
 const END: RunEnd<'static> =
-    RunEnd { document: &EMPTY, ledger: None, finished_targets: &[], judged: None, why: "done" };
+    RunEnd { document: &EMPTY, ledgers: &[], finished_targets: &[], judged: None, why: "done" };
 
 #[test]
 fn snapshots_come_back_as_they_were() {
@@ -119,7 +120,7 @@ fn a_run_has_one_life() {
     let lines = ledger();
     let end = RunEnd {
         document: &Document::Text("{\"a\":1}".into()),
-        ledger: Some(&lines),
+        ledgers: &[(0, &lines)],
         finished_targets: &targets,
         judged: None,
         why: "all done",
@@ -129,7 +130,7 @@ fn a_run_has_one_life() {
         let refused = store.transition(&run, to, at(50), "no").unwrap_err();
         assert!(matches!(refused, StoreError::Transition { .. }), "finished to {to:?}");
     }
-    let late = RunEnd { document: &Document::Text("{\"a\":2}".into()), ledger: Some(&lines), ..END };
+    let late = RunEnd { document: &Document::Text("{\"a\":2}".into()), ledgers: &[(0, &lines)], ..END };
     assert!(matches!(store.finish_run(&run, RunState::Failed, at(60), &late), Err(StoreError::Transition { .. })));
     assert_eq!(store.document(&run).unwrap().as_deref(), Some("{\"a\":1}"), "a refused end changes nothing");
     let words = |h: &[(String, String, String)]| h.iter().map(|(a, s, w)| format!("{a} {s} {w}")).collect::<Vec<_>>();
@@ -146,6 +147,79 @@ fn a_run_has_one_life() {
     );
     assert_eq!(store.finished_targets(&run).unwrap(), targets);
     assert!(matches!(store.run("scan/1.00000"), Err(StoreError::Unknown(_))));
+}
+
+fn packets(n: u16) -> Ledger {
+    let destination = "192.0.2.1".parse().unwrap();
+    let mut ledger = Ledger::default();
+    (0..n).for_each(|port| ledger.count(Entry { warrant: 0, destination, port, probe: ProbeKind::Syn }));
+    ledger
+}
+
+/// Each part of a run adds what it has sent; a scan that went on from a checkpoint covers what was sent before it.
+#[test]
+fn ledgers_of_one_lineage_replace_each_other_and_nothing_else() {
+    let folder = Folder::new("lineage");
+    let mut store = folder.open();
+    let run = store.begin_run("edge", "h", "s", at(10), 1).unwrap();
+    let mut total = |number: i64, ledgers: &[(i64, &Ledger)]| {
+        store.finish_run(&run, RunState::Paused, at(20 * number), &RunEnd { ledgers, ..END }).unwrap();
+        store.transition(&run, RunState::Running, at(20 * number + 1), "resumed").unwrap();
+        store.ledger(&run).unwrap().total()
+    };
+    let [one, two, ten, hundred] = [1, 2, 10, 100].map(packets);
+    assert_eq!(total(1, &[(7_000, &ten), (0, &one)]), 11);
+    assert_eq!(total(2, &[(0, &two), (0, &one)]), 14, "what has no lineage stands beside all others");
+    assert_eq!(total(3, &[(9_000, &ten), (0, &one)]), 25, "another lineage, of a checkpoint that could not be read");
+    assert_eq!(total(4, &[(7_000, &hundred), (0, &one)]), 116);
+    let late = store.begin_run("edge", "h", "s", at(10), 1).unwrap();
+    store.finish_run(&late, RunState::Finished, at(500), &RunEnd { ledgers: &[(7_000, &one)], ..END }).unwrap();
+    assert_eq!((store.ledger(&late).unwrap().total(), store.ledger(&run).unwrap().total()), (1, 116));
+}
+
+/// A store of the version before ledgers had a lineage.
+#[test]
+fn an_older_store_is_brought_up_to_date() {
+    let folder = Folder::new("older");
+    let tables = [
+        include_str!("../src/store/migrations/0001.sql"),
+        include_str!("../src/store/migrations/0002.sql"),
+        include_str!("../src/store/migrations/0003-evidence.sql"),
+        include_str!("../src/store/migrations/0004-history.sql"),
+        include_str!("../src/store/migrations/0005-findings.sql"),
+        include_str!("../src/store/migrations/0006-result-parts.sql"),
+    ];
+    let hex: String = ledger().to_bytes().iter().map(|b| format!("{b:02x}")).collect();
+    let rows = format!(
+        "INSERT INTO runs VALUES ('scan/1.00001', 'edge', 'paused', 'h', 's', '1970-01-01T00:00:01Z', NULL, '7', 1);
+        INSERT INTO ledgers VALUES ('scan/1.00001', 1, x'{hex}'); PRAGMA user_version = 6;"
+    );
+    fs::write(folder.database(), "").unwrap();
+    folder.sql((tables.concat() + rows.as_str()).leak());
+    let mut store = folder.open();
+    assert_eq!(store.ledgers("scan/1.00001").unwrap(), [(0, ledger())]);
+    store.transition("scan/1.00001", RunState::Running, at(2), "resumed").unwrap();
+    store.finish_run("scan/1.00001", RunState::Finished, at(3), &RunEnd { ledgers: &[(0, &ledger())], ..END }).unwrap();
+    assert_eq!(store.ledger("scan/1.00001").unwrap().total(), 4);
+}
+
+/// Hosts that look alike are stored together; a later part of the run may store some of them again.
+#[test]
+fn evidence_of_a_run_is_replaced_as_a_whole() {
+    let folder = Folder::new("evidence");
+    let mut store = folder.open();
+    let run = store.begin_run("edge", "h", "s", at(10), 1).unwrap();
+    let host = |n: u8, complete: bool| {
+        let mut facts = Facts::default();
+        facts.set("ports.complete", complete);
+        let (asset, addr) = (format!("i-{n}").into(), [192, 0, 2, n].into());
+        HostEvidence { asset, addr, name: None, facts, services: Vec::new(), unattributed: false }
+    };
+    store.save_evidence(&run, &[host(1, true), host(2, false), host(3, true)]).unwrap();
+    let whole = [host(1, true), host(2, true), host(3, true), host(4, true)];
+    let in_another_order = [1, 3, 0, 2].map(|i: usize| whole[i].clone());
+    store.save_evidence(&run, &in_another_order).unwrap();
+    assert_eq!(store.evidence(&run).unwrap(), whole);
 }
 
 /// A run that ends leaves a short log beside the database, and loses nothing by it; who closes folds it in. The log of a

@@ -3,6 +3,7 @@
 //! Nothing here does I/O beyond reading the clock, and nothing names a third-party syntax.
 
 pub mod addr_set;
+pub mod beside;
 pub mod clock;
 pub mod codes;
 pub mod diagnostic;

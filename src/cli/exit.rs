@@ -9,7 +9,7 @@ pub enum Exit {
     Violations = 1,
     /// Usage, job file or configuration error.
     Usage = 2,
-    /// Gaps, unread inventory, recall not reached, interrupted.
+    /// Gaps, unread inventory, targets not scanned, recall not reached, interrupted.
     Incomplete = 3,
     /// Not launched: there was nothing to scan.
     NotLaunched = 4,

@@ -52,7 +52,7 @@ pub fn bound(
         return Cost::default();
     }
     let tries = 1 + u64::from(profile.retries);
-    let probed = u64::from(probes.tcp.len()) + u64::from(probes.udp.len());
+    let probed = probes.count();
     let per_host_max = (pings(profile) + probed) * tries + NEIGHBOUR_TRIES + study(profile);
     let packets_max = per_host_max.saturating_mul(targets);
     let to_canaries = if canaries { CANARY_PACKETS + packets_max / CANARY_SHARE } else { 0 };

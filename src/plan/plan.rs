@@ -101,6 +101,13 @@ pub struct ProbeSet {
     pub udp: PortSet,
 }
 
+impl ProbeSet {
+    /// Ports each target is asked.
+    pub fn count(&self) -> u64 {
+        u64::from(self.tcp.len()) + u64::from(self.udp.len())
+    }
+}
+
 /// A plan.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {

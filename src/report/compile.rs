@@ -89,10 +89,12 @@ pub fn gap(gap: &crate::inventory::partition::Gap) -> GapRecord {
     GapRecord { partition: gap.partition.to_string(), cause: gap.cause.to_string() }
 }
 
-fn status(plan: &Plan, outcome: Option<&ScanOutcome>) -> &'static str {
+/// How the scan ended.
+pub fn status(plan: &Plan, outcome: Option<&ScanOutcome>) -> &'static str {
     match (outcome, plan.launch) {
         (Some(o), _) if o.interrupted => "Interrupted",
         (Some(o), _) if !o.errors.is_empty() => "Finished with errors",
+        (Some(o), _) if o.gaps() > 0 => "Incomplete",
         (Some(_), _) => "Finished",
         (None, Launch::Failed) => "Failed: no targets",
         (None, Launch::NotLaunched) => "Not launched: no targets",
@@ -231,13 +233,15 @@ fn not_scanned(plan: &Plan, outcome: Option<&ScanOutcome>) -> Vec<NotScannedReco
 
 fn ledger(outcome: Option<&ScanOutcome>) -> LedgerRecord {
     let counters = outcome.map(|o| o.counters).unwrap_or_default();
-    let by_probe: BTreeMap<String, u64> = outcome
-        .map(|o| o.ledger.by_probe().into_iter().map(|(k, n)| (k.as_str().to_owned(), n)).collect())
-        .unwrap_or_default();
+    let ledgers = outcome.map(ScanOutcome::ledgers);
+    let mut by_probe: BTreeMap<String, u64> = BTreeMap::new();
+    for (probe, n) in ledgers.iter().flatten().flat_map(|l| l.by_probe()) {
+        *by_probe.entry(probe.as_str().to_owned()).or_default() += n;
+    }
     LedgerRecord {
-        total: outcome.map_or(0, |o| o.ledger.total()),
+        total: by_probe.values().sum(),
         by_probe,
-        upkeep: outcome.map_or(0, |o| o.ledger.upkeep),
+        upkeep: ledgers.iter().flatten().map(|l| l.upkeep).sum(),
         refused: counters.refused,
         replies: counters.replies,
         duplicates: counters.duplicates,

@@ -100,7 +100,7 @@ pub struct ReportHost {
     /// Number of ports by state.
     pub counts: BTreeMap<String, u32>,
     /// Why those that are not open are in their state: number of ports by state and reason.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default)]
     pub reasons: Reasons,
     /// Findings, most severe first.
     pub findings: Vec<ReportFinding>,

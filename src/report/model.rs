@@ -56,7 +56,8 @@ pub struct Summary {
     pub kind: String,
     /// `Cloud Perimeter - AWS EC2`. Rule K4.
     pub scan_type: String,
-    /// `Finished`, `Interrupted`, `Failed: no targets`, `Not launched: no targets`.
+    /// `Finished`, `Incomplete` (targets were left out that are neither dead nor excluded), `Finished with errors`,
+    /// `Interrupted`, `Failed: no targets`, `Not launched: no targets`, `Running`.
     pub status: String,
     /// `scan/1525152912.86743`.
     pub reference: String,
@@ -138,7 +139,7 @@ pub struct HostRecord {
     /// Number of ports by state.
     pub counts: BTreeMap<String, u32>,
     /// Why those that are not open are in their state: number of ports by state and reason.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default)]
     pub reasons: Reasons,
     /// Findings; confirmed first, then potential, then information, each by severity.
     pub findings: Vec<FindingRecord>,

@@ -52,7 +52,7 @@ pub struct PlanDocument {
     /// UDP ports.
     pub udp: String,
     /// Targets that are known to answer.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub canaries: Vec<CanaryRecord>,
     /// What was not read.
     pub gaps: Vec<GapRecord>,

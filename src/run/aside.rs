@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::env::Env;
 use super::judge::CheckSet;
 use super::talk::{self, Talked};
+use crate::base::beside::AtEnd;
 use crate::judge::select::Selection;
 use crate::lang::job::{Checks, Profile};
 use crate::plan::resolve::{Hickory, Pointer};
@@ -84,13 +85,14 @@ impl Stage<'_, '_> {
                 study.run(input, &Terms { wanted: wanted.study, pace: &pace, talking: &talking, skip: &skip })
             });
             let pointers = scope.spawn(|| resolver.map(|r| r.reverse(&up, &env.stop)).unwrap_or_default());
+            let over = AtEnd(|| talking.store(false, Ordering::Release));
             let talked = talk::stage(input, outcome, &pace, self.asks, self.earlier, env);
-            talking.store(false, Ordering::Release);
+            drop(over);
             (talked, studied.join(), pointers.join())
         });
         let studied: Studied = studied.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         let pointers = pointers.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        outcome.ledger.extend(&studied.ledger);
+        outcome.beside.extend(&studied.ledger);
         outcome.counters.sent += studied.counters.sent;
         outcome.counters.refused += studied.counters.refused;
         outcome.notes.extend(studied.notes);

@@ -70,7 +70,11 @@ pub(super) fn whole(
     for resolution in &plan.resolutions {
         resolutions.entry(&resolution.asset).or_default().push(resolution);
     }
-    let all = Known { plan, outcome, snapshot, beside, packets: outcome.ledger.by_destination(), resolutions };
+    let mut packets = outcome.ledger.by_destination();
+    for ledger in [&outcome.earlier, &outcome.beside] {
+        ledger.by_destination().into_iter().for_each(|(to, n)| *packets.entry(to).or_default() += n);
+    }
+    let all = Known { plan, outcome, snapshot, beside, packets, resolutions };
     let mut seen: Vec<(&HostObservation, &Target, Option<HostEvidence>)> = Vec::with_capacity(outcome.hosts.len());
     for host in &outcome.hosts {
         if let Some(target) = plan.targets.get(host.target as usize) {
@@ -178,7 +182,7 @@ impl Known<'_> {
             std::iter::once(Some(asset.provider() as u32)).chain(block(asset.provider()).iter().map(first)).collect()
         });
         let packets = self.packets.get(&target.addr()).copied();
-        let alone = [self.beside.knows(seen, self.outcome), complete(seen, self.plan, self.outcome)];
+        let alone = [self.beside.knows(seen, self.outcome), self.outcome.is_over(seen, self.plan.probes.count())];
         (seen.state, seen.counts.clone(), ports, codes.unwrap_or_default(), packets, alone)
     }
 
@@ -192,17 +196,6 @@ impl Known<'_> {
             self.beside.tell(facts, seen, self.outcome);
         }
     }
-}
-
-/// Whether every planned probe of a host had its answer or all its tries, or was not needed: a dead host has no ports,
-/// and one that answers on every port no services among those that were not asked.
-fn complete(seen: &HostObservation, plan: &Plan, outcome: &ScanOutcome) -> bool {
-    let planned = u64::from(plan.probes.tcp.len()) + u64::from(plan.probes.udp.len());
-    let decided: u64 = seen.counts.values().map(|n| u64::from(*n)).sum();
-    let spared = seen.state == HostState::Down
-        || outcome.every.contains_key(&seen.target)
-            && outcome.not_scanned.binary_search_by_key(&seen.target, |n| n.target).is_err();
-    decided >= planned || (spared && !outcome.interrupted)
 }
 
 fn scanned(facts: &mut Facts, seen: &HostObservation, plan: &Plan, outcome: &ScanOutcome) {
@@ -230,7 +223,7 @@ fn scanned(facts: &mut Facts, seen: &HostObservation, plan: &Plan, outcome: &Sca
             facts.set(&path("silent"), silent);
         }
     }
-    facts.set("ports.complete", complete(seen, plan, outcome));
+    facts.set("ports.complete", outcome.is_over(seen, plan.probes.count()));
     for (state, n) in &seen.counts {
         facts.set(&format!("ports.counts.{}", state.as_str()), i64::from(*n));
     }

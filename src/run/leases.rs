@@ -1,5 +1,6 @@
 //! Leases while a scan runs: all targets are confirmed before the first packet, and again ahead of their end.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use super::env::Env;
 use super::error::Result;
 use super::pipeline::Prepared;
 use super::sync;
+use crate::base::beside::beside;
 use crate::base::progress::StopWish;
 use crate::connector::live::Live;
 use crate::lang::job::ConnectorKind;
@@ -41,15 +43,13 @@ pub(super) fn confirm(prepared: &Prepared<'_>, plan: &Plan, env: &Env) -> Result
 pub(super) fn keeping<T>(held: Option<&Held>, env: &Env, work: impl FnOnce() -> T) -> T {
     let Some(held) = held else { return work() };
     let done = (Mutex::new(false), Condvar::new());
-    std::thread::scope(|scope| {
-        let keeper = scope.spawn(|| keep(held, env, &done));
-        let result = work();
+    // A keeper that panicked renews nothing: the leases lapse, and nothing more is sent.
+    let run = || drop(catch_unwind(AssertUnwindSafe(|| keep(held, env, &done))));
+    let end = || {
         *done.0.lock().unwrap_or_else(|e| e.into_inner()) = true;
         done.1.notify_all();
-        // A keeper that panicked renews nothing: the leases lapse, and nothing more is sent.
-        let _ = keeper.join();
-        result
-    })
+    };
+    beside(run, end, work)
 }
 
 fn keep(held: &Held, env: &Env, (done, wake): &(Mutex<bool>, Condvar)) {

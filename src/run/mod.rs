@@ -15,6 +15,7 @@ pub mod inventory;
 pub mod judge;
 mod leases;
 mod names;
+mod parts;
 pub mod pipeline;
 pub mod report;
 mod stored;

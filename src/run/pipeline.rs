@@ -13,12 +13,13 @@ use super::evidence;
 use super::host_facts::Beside;
 use super::inventory::{self, Loaded};
 use super::judge::{self, CheckSet, JudgeRun};
-use super::leases;
+use super::leases::{self, Held};
 use super::names;
+use super::parts::{self, Past};
 use super::stored;
-use super::talk::Talked;
 use super::watch::Watch;
 use super::workspace::Workspace;
+use crate::base::beside::beside;
 use crate::base::diagnostic::Diagnostic;
 use crate::base::source::{FileId, SourceMap};
 use crate::judge::control::RunFacts;
@@ -37,7 +38,7 @@ use crate::scan::released::release;
 use crate::scan::{LiveExclusions, ScanError, ScanInput, ScanOutcome, scan_and_study};
 use crate::script::hook::{HookScript, load};
 use crate::service::evidence::HostEvidence;
-use crate::store::run_folder::Request;
+use crate::store::run_folder::{Request, RunFolder};
 use crate::store::{RunEnd, RunState, Store};
 
 /// A job with everything its plan needs.
@@ -183,6 +184,39 @@ fn run_facts(options: RunOptions<'_>, outcome: &ScanOutcome) -> RunFacts {
     }
 }
 
+/// What is needed before the first packet.
+struct Ready {
+    past: Past,
+    held: Option<Held>,
+    shard: Option<Shard>,
+}
+
+impl Ready {
+    fn get(
+        prepared: &Prepared<'_>,
+        plan: &Plan,
+        options: RunOptions<'_>,
+        (store, folder, reference): (&mut Store, &RunFolder, &str),
+        env: &Env,
+    ) -> Result<Self> {
+        let resumed = options.resume.is_some();
+        let past = Past::read(store, plan, reference, resumed)?;
+        let control = |source| RunError::File { action: "write", path: "the run's control file".into(), source };
+        let shard = if resumed { folder.shard().map_err(RunError::Usage)? } else { options.shard };
+        let began = if resumed { Some(Request::Resume) } else { shard.map(Request::Shard) };
+        began.map(|request| folder.request(request)).transpose().map_err(control)?;
+        Ok(Self { past, held: leases::confirm(prepared, plan, env)?, shard })
+    }
+}
+
+/// A run that did not get to its first packet: a new one has failed, an old one stands where it stood.
+fn give_up(error: RunError, options: RunOptions<'_>, store: &mut Store, reference: &str, env: &Env) -> RunError {
+    let state = if options.resume.is_some() { RunState::Interrupted } else { RunState::Failed };
+    // Where the store cannot be written, whoever opens it next finds that the process is gone.
+    let _ = store.transition(reference, state, env.clock.now(), &error.to_string());
+    error
+}
+
 /// Stores, scans and stores again. Whatever happens on the way, what is known is kept. `show` is called with the
 /// results while they are being stored.
 pub fn run(
@@ -197,14 +231,8 @@ pub fn run(
     let checks = CheckSet::load(prepared.workspace, env)?;
     checks.sound()?;
     store.save_snapshot(&prepared.loaded.snapshot, &plan.connector)?;
-    let mut finished = Vec::new();
     let reference = match options.resume {
         Some(reference) => {
-            let done: HashSet<(String, String)> = store.finished_targets(reference)?.into_iter().collect();
-            let is_done =
-                |t: &crate::plan::target::Target| done.contains(&(t.warrant().asset.to_string(), t.addr().to_string()));
-            let all = plan.targets.iter().enumerate();
-            finished.extend(all.filter(|(_, t)| is_done(t)).map(|(i, _)| i as u32));
             store.transition(reference, RunState::Running, launched, "resumed")?;
             reference.to_owned()
         }
@@ -219,28 +247,17 @@ pub fn run(
     if plan.launch != Launch::Ready {
         return not_launched(&facts, plan, store, env, show);
     }
-    let held = match leases::confirm(prepared, plan, env) {
-        Ok(held) => held,
-        Err(error) => {
-            store.transition(&reference, RunState::Failed, env.clock.now(), &error.to_string())?;
-            return Err(error);
-        }
-    };
+    let folder = store.run_folder(&reference);
+    let Ready { mut past, held, shard } =
+        match Ready::get(prepared, plan, options, (&mut *store, &folder, &reference), env) {
+            Ok(ready) => ready,
+            Err(error) => return Err(give_up(error, options, store, &reference, env)),
+        };
     // Targets without a lease never reach the scan.
     let without = held.as_ref().map(|h| h.leases.ended(env.clock.now())).unwrap_or_default();
-    let mut left_out = finished.clone();
+    let mut left_out = past.finished.clone();
     left_out.extend(without.iter().map(|e| e.target));
     let leases = || held.as_ref().map(|h| Arc::clone(&h.leases));
-    let folder = store.run_folder(&reference);
-    let began = match (options.resume, options.shard) {
-        (Some(_), _) => Some(Request::Resume),
-        (None, shard) => shard.map(Request::Shard),
-    };
-    if let Some(request) = began {
-        let path = "the run's control file".into();
-        folder.request(request).map_err(|source| RunError::File { action: "write", path, source })?;
-    }
-    let shard = if options.resume.is_some() { folder.shard() } else { options.shard };
     let elsewhere = shard.map(|s| s.elsewhere(plan)).unwrap_or_default();
     let exclusions = LiveExclusions::default();
     let watch = Watch::new(&folder, &env.stop, &exclusions);
@@ -262,32 +279,27 @@ pub fn run(
     let wanted = Curiosity::of(&plan.profile, &checks);
     // Pointers are asked for of the servers that the workspace names, never of others.
     let resolver = prepared.resolver(env).filter(|r| !r.servers.is_empty());
-    // Hosts that an earlier part of this run has talked to are not talked to again.
-    let earlier = if options.resume.is_some() { store.evidence(&reference)? } else { Vec::new() };
-    let (seen, asked) = std::thread::scope(|scope| {
-        scope.spawn(|| watch.run());
-        let seen = leases::keeping(held.as_ref(), env, || {
-            let (mut outcome, study) = scan_and_study(&input, wanted.study)?;
-            outcome.notes.extend(shard.map(|s| {
-                format!("shard {s}: {} of {} targets are scanned by others", elsewhere.len(), plan.targets.len())
-            }));
-            let stage =
-                Stage { input: &input, wanted, asks: &asks, earlier: &earlier, resolver: resolver.as_ref(), env };
-            let talked = stage.run(&mut outcome, study);
-            Ok::<_, ScanError>((outcome, talked))
-        });
-        (seen, watch.end())
-    });
-    let (mut outcome, mut talked, learned) = match seen {
-        Ok((mut outcome, (talked, learned))) => {
-            outcome.errors.extend(folder.settle());
-            (outcome, talked, learned)
-        }
-        Err(error) => {
-            store.transition(&reference, RunState::Failed, env.clock.now(), &error.to_string())?;
-            return Err(error.into());
-        }
+    // Hosts that an earlier part of this run has finished are not talked to again.
+    let earlier = std::mem::take(&mut past.evidence);
+    let work = || {
+        let (mut outcome, study) = scan_and_study(&input, wanted.study)?;
+        outcome.notes.extend(shard.map(|s| {
+            format!("shard {s}: {} of {} targets are scanned by others", elsewhere.len(), plan.targets.len())
+        }));
+        let stage = Stage { input: &input, wanted, asks: &asks, earlier: &earlier, resolver: resolver.as_ref(), env };
+        let talked = stage.run(&mut outcome, study);
+        Ok::<_, ScanError>((outcome, talked))
     };
+    let seen = beside(|| watch.run(), || watch.end(), || leases::keeping(held.as_ref(), env, work));
+    let (mut outcome, (mut talked, learned)) = match seen {
+        Ok(seen) => seen,
+        Err(error) => return Err(give_up(error.into(), options, store, &reference, env)),
+    };
+    let (asked, fault) = watch.asked();
+    outcome.errors.extend(folder.settle());
+    outcome.errors.extend(fault.iter().cloned());
+    outcome.errors.extend(past.without.take());
+    let lineage = past.count(&mut outcome);
     let beside = Beside { aside: &learned, leases: held.as_ref().map(|h| &*h.leases) };
     let snapshot = &prepared.loaded.snapshot;
     // Nothing changes the outcome any more where no lease can end.
@@ -309,16 +321,13 @@ pub fn run(
         let lost: HashSet<IpAddr> = ended.iter().filter_map(|e| of(e.target)).collect();
         talked.hosts.iter_mut().filter(|h| lost.contains(&h.addr)).for_each(|h| h.unattributed = true);
     }
-    let last = judge::last_evidence(store, &plan.scan, &reference)?;
+    let last = past.last.take();
     prepared.look_up(plan, &mut talked.hosts, last.as_deref().unwrap_or_default(), env);
-    let own = talked.hosts.len();
     talked.hosts.extend(earlier);
-    let document = if options.resume.is_some() && !outcome.whole { store.document(&reference)? } else { None };
-    let before = judge::Before::read(store, &plan.scan, &reference)?;
     let compiled = || {
         let mut results = early.unwrap_or_else(|| compile::results(&facts, plan, Some(&outcome)));
         services::fill(&mut results, &talked.hosts);
-        take_over(&mut results, document, &finished, plan);
+        past.complete(&mut results, &outcome, plan);
         let run = JudgeRun {
             workspace: prepared.workspace,
             scan: &plan.scan,
@@ -333,12 +342,12 @@ pub fn run(
             run: run_facts(options, &outcome),
             now: env.clock.now(),
         };
-        let judged = judge::judge(&run, &checks, before, env);
+        let judged = judge::judge(&run, &checks, past.before, env);
         judged.write_into(&mut results, prepared.workspace);
         stored::document(&mut results).map(|document| (results, judged, document))
     };
-    let mut save = || store.save_evidence(&reference, &talked.whole(own, plan).collect::<Vec<_>>());
-    let (saved, compiled) = if own >= HOSTS_FOR_A_THREAD {
+    let mut save = || store.save_evidence(&reference, &talked.hosts);
+    let (saved, compiled) = if talked.hosts.len() >= HOSTS_FOR_A_THREAD {
         std::thread::scope(|scope| {
             let saving = scope.spawn(save);
             let compiled = compiled();
@@ -347,38 +356,39 @@ pub fn run(
     } else {
         (save(), compiled())
     };
-    saved?;
-    let (results, judged, document) = compiled?;
+    let (mut results, judged, mut document) = compiled?;
+    let looks = (wanted.pointers && resolver.is_some()) || (outcome.mode == Mode::Raw && !wanted.study.nothing());
+    let mut done = parts::finished(plan, &outcome, &talked, looks);
+    if let Err(error) = saved {
+        outcome.errors.push(format!("what was seen is not kept for later judgement: {error}"));
+        results.errors.clone_from(&outcome.errors);
+        results.summary.status = compile::status(plan, Some(&outcome)).into();
+        document = stored::document(&mut results)?;
+        done.clear();
+    }
     let (state, why) = match asked {
         _ if !outcome.interrupted => (RunState::Finished, "done"),
+        _ if fault.is_some() => (RunState::Interrupted, "what others ask of it cannot be read"),
         Some(Request::Pause) => (RunState::Paused, "paused by the user"),
         Some(Request::Cancel) => (RunState::Cancelled, "cancelled by the user"),
         _ => (RunState::Interrupted, "stopped by the user"),
     };
-    // Only an interrupted run is ever resumed; of a finished one the document already holds every host.
-    let done = if outcome.interrupted { finished_now(plan, &outcome, &talked) } else { Vec::new() };
-    let (at, ledger, large) = (env.clock.now(), &outcome.ledger, results.hosts.len() >= HOSTS_FOR_A_THREAD);
-    let mut keep = || -> Result<()> {
-        if outcome.whole {
-            store.replace_ledger(&reference, ledger)?;
-        }
-        let ledger = (!outcome.whole).then_some(ledger);
-        let end =
-            RunEnd { document: &document, ledger, finished_targets: &done, judged: Some(judged.end(&plan.scan)), why };
-        Ok(store.finish_run(&reference, state, at, &end)?)
-    };
-    if !large {
-        keep()?;
-        show(&results)?;
+    let (at, ledgers) = (env.clock.now(), [(lineage, &outcome.ledger), (0, &outcome.beside)]);
+    let judged = Some(judged.end(&plan.scan));
+    let end = RunEnd { document: &document, ledgers: &ledgers, finished_targets: &done, judged, why };
+    let mut keep = || store.finish_run(&reference, state, at, &end);
+    // What cannot be stored is shown all the same.
+    let (kept, shown) = if results.hosts.len() < HOSTS_FOR_A_THREAD {
+        (keep(), show(&results))
     } else {
-        let (kept, shown) = std::thread::scope(|scope| {
+        std::thread::scope(|scope| {
             let keeping = scope.spawn(keep);
             let shown = show(&results);
-            (keeping.join(), shown)
-        });
-        kept.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        shown?;
-    }
+            (keeping.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), shown)
+        })
+    };
+    kept?;
+    shown?;
     if !state.resumable() {
         folder.clear();
     }
@@ -402,43 +412,10 @@ fn not_launched(
         Launch::NotLaunched => (RunState::NotLaunched, "no scan targets are resolved; the scan was not launched"),
         Launch::Ready | Launch::Failed => (RunState::Failed, "no scan targets are resolved; the scan was terminated"),
     };
-    let end = RunEnd { document: &document, ledger: None, finished_targets: &[], judged: None, why };
+    let end = RunEnd { document: &document, ledgers: &[], finished_targets: &[], judged: None, why };
     let now = env.clock.now();
     store.finish_run(facts.reference, state, now, &end)?;
     store.log(now, "error", &format!("{} {}: {why}", facts.reference, plan.scan))?;
     show(&results)?;
     Ok(Ran { reference: facts.reference.to_owned(), results, outcome: None })
-}
-
-/// Targets whose answer is whole: they need not be asked again after an interruption.
-fn finished_now(plan: &Plan, outcome: &ScanOutcome, talked: &Talked) -> Vec<(String, String)> {
-    let probes = plan.probes.tcp.len() + plan.probes.udp.len();
-    outcome
-        .hosts
-        .iter()
-        .filter(|h| h.counts.values().sum::<u32>() == probes)
-        .filter(|h| !h.counts.keys().any(|s| s.as_str().contains("filtered")))
-        .filter(|h| !talked.unfinished.contains(&h.target))
-        .filter_map(|h| plan.targets.get(h.target as usize))
-        .map(|t| (t.warrant().asset.to_string(), t.addr().to_string()))
-        .collect()
-}
-
-/// The hosts that an earlier part of this run has finished, taken over from its document.
-fn take_over(results: &mut Results, earlier: Option<String>, finished: &[u32], plan: &Plan) {
-    let Some(earlier) = earlier.and_then(|text| serde_json::from_str::<Results>(&text).ok()) else { return };
-    let kept: HashSet<String> =
-        finished.iter().filter_map(|i| plan.targets.get(*i as usize)).map(|t| t.addr().to_string()).collect();
-    let old = earlier.hosts.into_iter().filter(|h| kept.contains(&h.address));
-    results.hosts.extend(old);
-    results.hosts.sort_by(|a, b| a.address.cmp(&b.address));
-    results.summary.active_hosts = results.hosts.iter().filter(|h| h.state == "up").count() as u64;
-    results.summary.launch_date = earlier.summary.launch_date;
-    results.coverage.scanned = results.hosts.len() as u64;
-    results.coverage.planned += earlier.coverage.done.min(earlier.coverage.planned);
-    results.coverage.done += earlier.coverage.done;
-    results.ledger.total += earlier.ledger.total;
-    for (probe, n) in earlier.ledger.by_probe {
-        *results.ledger.by_probe.entry(probe).or_default() += n;
-    }
 }

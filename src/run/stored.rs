@@ -6,8 +6,8 @@ use crate::store::document::Document;
 
 /// Results of so many hosts are stored in parts.
 const HOSTS: usize = 2_000;
-/// Hosts of one part.
-const PART: usize = 1_024;
+/// Bytes of text of one part, but for the host that exceeds them.
+const PART: usize = 1 << 20;
 
 /// Forms the document; that of many hosts in parts and by two threads, so that its text is never whole in memory.
 pub(super) fn document(results: &mut Results) -> Result<Document> {
@@ -17,8 +17,7 @@ pub(super) fn document(results: &mut Results) -> Result<Document> {
     }
     let hosts = std::mem::take(&mut results.hosts);
     let rest = serde_json::to_string(results);
-    let all: Vec<&[HostRecord]> = hosts.chunks(PART).collect();
-    let (front, back) = all.split_at(all.len() / 2);
+    let (front, back) = hosts.split_at(hosts.len() / 2);
     let (front, back) = std::thread::scope(|scope| {
         let second = scope.spawn(|| parts_of(back, false));
         let first = parts_of(front, true);
@@ -38,18 +37,17 @@ pub(super) fn document(results: &mut Results) -> Result<Document> {
 }
 
 /// Hosts, each but the very first behind a comma.
-fn parts_of(parts: &[&[HostRecord]], first: bool) -> std::result::Result<Vec<Vec<u8>>, serde_json::Error> {
-    let mut text = Vec::new();
-    let mut packed = Vec::with_capacity(parts.len());
-    for (number, hosts) in parts.iter().enumerate() {
-        text.clear();
-        for (i, host) in hosts.iter().enumerate() {
-            if !first || number + i > 0 {
-                text.push(b',');
-            }
-            serde_json::to_writer(&mut text, host)?;
+fn parts_of(hosts: &[HostRecord], first: bool) -> std::result::Result<Vec<Vec<u8>>, serde_json::Error> {
+    let (mut text, mut packed) = (Vec::new(), Vec::new());
+    for (number, host) in hosts.iter().enumerate() {
+        if !first || number > 0 {
+            text.push(b',');
         }
-        packed.push(Document::pack(&text));
+        serde_json::to_writer(&mut text, host)?;
+        if text.len() >= PART || number + 1 == hosts.len() {
+            packed.push(Document::pack(&text));
+            text.clear();
+        }
     }
     Ok(packed)
 }
@@ -87,15 +85,20 @@ mod tests {
         let path = std::env::temp_dir().join(format!("palisade-stored-{}", std::process::id()));
         let mut store = Store::open(&path).unwrap();
         let at = jiff::Timestamp::UNIX_EPOCH;
-        for n in [1, HOSTS - 1, HOSTS, PART * 2, PART * 3 + 1] {
+        for n in [1, HOSTS - 1, HOSTS, HOSTS * 2 + 1] {
             let text = include_str!("../../tests/report/guide/results.json");
             let mut results: Results = serde_json::from_str(text).unwrap();
             results.notes = vec!["a note with \"hosts\":[] in it".into()];
             results.hosts = (0..n as u32).map(host).collect();
+            results.hosts.iter_mut().for_each(|h| h.os = Some("x".repeat(3_000)));
             let document = document(&mut results).unwrap();
             assert_eq!((results.hosts.len(), matches!(document, Document::Parts(_))), (n, n >= HOSTS));
+            if let Document::Parts(parts) = &document {
+                let len = |p: &Vec<u8>| u32::from_le_bytes(p[..4].try_into().unwrap()) as usize;
+                assert!(parts.iter().all(|p| len(p) < PART + 4_000), "{:?}", parts.iter().map(len).max());
+            }
             let run = store.begin_run("edge", "h", "s", at, n as u64).unwrap();
-            let end = RunEnd { document: &document, ledger: None, finished_targets: &[], judged: None, why: "done" };
+            let end = RunEnd { document: &document, ledgers: &[], finished_targets: &[], judged: None, why: "done" };
             store.finish_run(&run, RunState::Finished, at, &end).unwrap();
             let read = store.document(&run).unwrap().unwrap();
             assert!(read == serde_json::to_string(&results).unwrap(), "{n} hosts");

@@ -6,7 +6,6 @@ use std::net::IpAddr;
 use super::env::Env;
 use crate::base::progress::StopWish;
 use crate::lang::job::Checks;
-use crate::plan::plan::Plan;
 use crate::scan::admission::SharedPace;
 use crate::scan::observation::HostObservation;
 use crate::scan::{ScanInput, ScanOutcome};
@@ -20,15 +19,6 @@ pub struct Talked {
     pub hosts: Vec<HostEvidence>,
     /// Targets (by index) that have ports nobody has talked to yet, because the run was stopped.
     pub unfinished: BTreeSet<u32>,
-}
-
-impl Talked {
-    /// Those of the first hosts all of whose ports were talked to.
-    pub fn whole<'a>(&'a self, first: usize, plan: &'a Plan) -> impl Iterator<Item = &'a HostEvidence> {
-        let unfinished: BTreeSet<IpAddr> =
-            self.unfinished.iter().filter_map(|t| plan.targets.get(*t as usize)).map(|t| t.addr()).collect();
-        self.hosts.iter().take(first).filter(move |h| !unfinished.contains(&h.addr))
-    }
 }
 
 /// Talks to every open port of the outcome, but for hosts of which there is evidence from an earlier part of the run. A
@@ -66,7 +56,7 @@ pub fn stage(
             return Talked::default();
         }
     };
-    outcome.ledger.extend(&talked.ledger);
+    outcome.beside.extend(&talked.ledger);
     outcome.counters.refused += talked.refused;
     outcome.finished = env.clock.now();
     outcome.interrupted |= env.stop.wish() != StopWish::None && !talked.unfinished.is_empty();

@@ -11,12 +11,21 @@ use crate::store::run_folder::{Request, RunFolder};
 /// How often the file is looked at: with the scan's own pace this keeps an exclusion's delay below 250 ms.
 const EVERY: Duration = Duration::from_millis(50);
 
+/// What was seen of the file.
+#[derive(Default)]
+struct Seen {
+    bytes: u64,
+    requests: usize,
+    asked: Option<Request>,
+    fault: Option<String>,
+}
+
 /// The watch over one run.
 pub struct Watch<'a> {
     folder: &'a RunFolder,
     stop: &'a Stop,
     exclusions: &'a LiveExclusions,
-    seen: Mutex<(u64, usize, Option<Request>)>,
+    seen: Mutex<Seen>,
     ended: (Mutex<bool>, Condvar),
 }
 
@@ -33,20 +42,25 @@ impl<'a> Watch<'a> {
     fn look(&self) {
         let mut seen = self.seen.lock().unwrap_or_else(|e| e.into_inner());
         let len = self.folder.control_len();
-        if len == seen.0 {
+        if len == seen.bytes {
             return;
         }
-        let requests = self.folder.requests();
-        for request in requests.iter().skip(seen.1) {
-            match request {
-                Request::Exclude(range) => self.exclusions.add(*range),
-                Request::Pause | Request::Cancel => seen.2 = Some(*request),
-                Request::Resume => seen.2 = None,
-                Request::Shard(_) => {}
+        match self.folder.requests() {
+            Ok(requests) => {
+                for request in requests.iter().skip(seen.requests) {
+                    match request {
+                        Request::Exclude(range) => self.exclusions.add(*range),
+                        Request::Pause | Request::Cancel => seen.asked = Some(*request),
+                        Request::Resume => seen.asked = None,
+                        Request::Shard(_) => {}
+                    }
+                }
+                (seen.bytes, seen.requests, seen.fault) = (len, requests.len(), None);
             }
+            // What is to be left alone is not known any more.
+            Err(why) => seen.fault = Some(format!("what others ask of this scan cannot be read: {why}")),
         }
-        (seen.0, seen.1) = (len, requests.len());
-        if seen.2.is_some() && self.stop.wish() == StopWish::None {
+        if (seen.asked.is_some() || seen.fault.is_some()) && self.stop.wish() == StopWish::None {
             self.stop.raise();
         }
     }
@@ -60,10 +74,15 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Ends the watch; what was asked for last that ends a scan.
-    pub fn end(&self) -> Option<Request> {
+    /// Ends the watch.
+    pub fn end(&self) {
         *self.ended.0.lock().unwrap_or_else(|e| e.into_inner()) = true;
         self.ended.1.notify_all();
-        self.seen.lock().unwrap_or_else(|e| e.into_inner()).2
+    }
+
+    /// What was asked for last that ends a scan, and why what is asked cannot be read.
+    pub fn asked(&self) -> (Option<Request>, Option<String>) {
+        let seen = self.seen.lock().unwrap_or_else(|e| e.into_inner());
+        (seen.asked, seen.fault.clone())
     }
 }

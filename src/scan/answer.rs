@@ -10,7 +10,7 @@ use siphasher::sip::SipHasher13;
 
 use super::engine::{Engine, Found, Phase};
 use super::grid::Ask;
-use super::hosts::{Aim, Host, KEPT, answered_on_every};
+use super::hosts::{Aim, Cut, Host, KEPT, answered_on_every};
 use super::observation::{HostState, PortObservation, PortState, Reason};
 use super::payload;
 use super::window::Answer;
@@ -447,7 +447,7 @@ pub(super) struct Known {
     pub(super) counts: std::collections::BTreeMap<PortState, u32>,
     pub(super) reasons: Vec<(PortState, Reason, u32)>,
     pub(super) sent: (Duration, Duration),
-    pub(super) cut: Option<&'static str>,
+    pub(super) cut: Option<Cut>,
     /// It answers on every port: how many are open, and how many answered.
     pub(super) every: Option<(u32, u32)>,
     pub(super) policed: bool,
@@ -488,7 +488,7 @@ fn known(aim: &Aim, host: &Host, found: &[Found], nobody_pinged: bool) -> Option
         counts,
         reasons: host.reasons(aim.destination.is_ipv4()),
         sent: (first, host.last),
-        cut: host.cut.map(|c| c.describe()),
+        cut: host.cut,
         every: host.every.then_some((host.tcp.open, host.tcp.answered())),
         policed: host.policed,
     })

@@ -12,6 +12,9 @@ use crate::base::addr_set::{AddrRange, AddrSet};
 use crate::plan::lease::Leases;
 use crate::plan::target::Target;
 
+/// The word for what somebody excluded: no gap.
+pub(super) const EXCLUDED: &str = "excluded";
+
 /// Why a frame may not leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
@@ -38,7 +41,7 @@ impl Refusal {
     pub(super) const fn describe(self) -> &'static str {
         match self {
             Self::Expired(_) => "its warrant has expired",
-            Self::Excluded(_) => "excluded",
+            Self::Excluded(_) => EXCLUDED,
             Self::NoLease(_) => "lease lost",
             Self::NoWarrant(_) | Self::Unreadable => "no warrant",
         }

@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::observation::{PortState, Reason};
+use super::observation::{NotScanned, PortState, Reason};
+use super::reason;
 use super::window::Answer;
 use super::wire::Hardware;
 
@@ -63,8 +64,14 @@ impl Cut {
         Self::NoLink,
     ];
 
+    /// What is said of a target that was given up for it.
+    pub(super) fn not_scanned(self, target: u32) -> NotScanned {
+        let gap = !matches!(self, Self::Excluded | Self::NoNeighbour);
+        NotScanned { target, reason: reason(self.describe()), gap }
+    }
+
     /// The words of the report.
-    pub(super) const fn describe(self) -> &'static str {
+    const fn describe(self) -> &'static str {
         match self {
             Self::TimeLimit => "its time limit was reached",
             Self::Excluded => "excluded while the scan ran",

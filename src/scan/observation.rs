@@ -151,6 +151,8 @@ pub struct NotScanned {
     pub target: u32,
     /// `not alive`, `no route`, `interrupted`, `warrant expired`, `excluded`, …
     pub reason: Arc<str>,
+    /// Something that was to be learned was not: it is neither dead nor absent, nor did the user leave it out.
+    pub gap: bool,
 }
 
 /// What a packet asks.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::admission::SharedPace;
-use super::observation::{HostState, PortState};
+use super::observation::{HostState, PortState, Reason};
 use super::recall::Recall;
 use super::{HostObservation, Ledger, Mode, NotScanned, ScanInput, reason};
 use crate::base::fast::FastSet;
@@ -48,13 +48,8 @@ pub struct Coverage {
 impl Coverage {
     /// All pairs of a plan, those of earlier parts too.
     pub(super) fn planned_of(self, input: &ScanInput<'_>) -> u64 {
-        probes(input) * input.plan.targets.len().saturating_sub(input.elsewhere.len()) as u64
+        input.plan.probes.count() * input.plan.targets.len().saturating_sub(input.elsewhere.len()) as u64
     }
-}
-
-/// Ports each target is asked.
-fn probes(input: &ScanInput<'_>) -> u64 {
-    u64::from(input.plan.probes.tcp.len()) + u64::from(input.plan.probes.udp.len())
 }
 
 /// A scan's result.
@@ -68,8 +63,12 @@ pub struct ScanOutcome {
     pub hosts: Vec<HostObservation>,
     /// Targets left out or cut short, with reasons.
     pub not_scanned: Vec<NotScanned>,
-    /// Packets by warrant, destination, port and probe.
+    /// Packets of the scan by warrant, destination, port and probe; those of earlier parts too where it is `whole`.
     pub ledger: Ledger,
+    /// Packets of conversations and of the closer look: no checkpoint holds them.
+    pub beside: Ledger,
+    /// Packets of earlier parts of the run that are in neither.
+    pub earlier: Ledger,
     /// First and last moment.
     pub started: Timestamp,
     /// End.
@@ -88,6 +87,8 @@ pub struct ScanOutcome {
     pub whole: bool,
     /// True where it was stopped.
     pub interrupted: bool,
+    /// True where it was stopped before all ports had been asked.
+    pub cut_short: bool,
     /// What went wrong on the way, with everything known kept.
     pub errors: Vec<String>,
     /// Targets whose address was lost while they were scanned, with the last moment at which it was certainly ours:
@@ -95,13 +96,11 @@ pub struct ScanOutcome {
     pub unattributed: BTreeMap<u32, Timestamp>,
     /// Targets that answer on every port, with the probes that were not sent because of it.
     pub every: BTreeMap<u32, u64>,
-    /// Targets that were not, or not wholly, scanned because nobody confirmed that they are ours.
-    pub without_lease: u32,
 }
 
 impl ScanOutcome {
     pub(super) fn new(input: &ScanInput<'_>, mode: Mode) -> Self {
-        let probes = probes(input);
+        let probes = input.plan.probes.count();
         let not_ours: HashSet<u32> = input.finished.iter().chain(input.elsewhere).copied().collect();
         let left = input.plan.targets.len().saturating_sub(not_ours.len()) as u64;
         Self {
@@ -110,6 +109,8 @@ impl ScanOutcome {
             hosts: Vec::new(),
             not_scanned: Vec::new(),
             ledger: Ledger::default(),
+            beside: Ledger::default(),
+            earlier: Ledger::default(),
             started: input.clock.now(),
             finished: input.clock.now(),
             pace: SharedPace::of(input.plan),
@@ -119,10 +120,10 @@ impl ScanOutcome {
             recall: None,
             whole: false,
             interrupted: false,
+            cut_short: false,
             errors: Vec::new(),
             unattributed: BTreeMap::new(),
             every: BTreeMap::new(),
-            without_lease: 0,
         }
     }
 
@@ -130,11 +131,12 @@ impl ScanOutcome {
     pub(super) fn finish(&mut self, input: &ScanInput<'_>) {
         self.finished = input.clock.now();
         self.interrupted = input.stop.wish() != StopWish::None;
+        self.cut_short = self.interrupted;
         self.hosts.sort_by_key(|h| h.target);
         let mut known: FastSet<u32> = self.not_scanned.iter().map(|n| n.target).collect();
         for host in self.hosts.iter().filter(|h| h.state == HostState::Down) {
             if known.insert(host.target) {
-                self.not_scanned.push(NotScanned { target: host.target, reason: reason("not alive") });
+                self.not_scanned.push(NotScanned { target: host.target, reason: reason("not alive"), gap: false });
             }
         }
         known.extend(self.hosts.iter().map(|h| h.target));
@@ -145,7 +147,7 @@ impl ScanOutcome {
         let why: Arc<str> = reason(if self.interrupted { "interrupted" } else { "not reached" });
         for target in 0..input.plan.targets.len() as u32 {
             if !known.contains(&target) {
-                self.not_scanned.push(NotScanned { target, reason: Arc::clone(&why) });
+                self.not_scanned.push(NotScanned { target, reason: Arc::clone(&why), gap: true });
             }
         }
         self.not_scanned.sort_by_key(|n| n.target);
@@ -153,8 +155,29 @@ impl ScanOutcome {
         self.sources.dedup();
     }
 
+    /// Packets of all parts of the run.
+    pub fn ledgers(&self) -> [&Ledger; 3] {
+        [&self.earlier, &self.ledger, &self.beside]
+    }
+
+    /// True where nothing more is to be learned of a host that was to be asked so much: every probe had its answer or all
+    /// its tries, or was not needed. A dead host has no ports, and one that answers on every port no services among those
+    /// that were not asked.
+    pub fn is_over(&self, host: &HostObservation, probes: u64) -> bool {
+        let decided = host.counts.values().map(|n| u64::from(*n)).sum::<u64>() >= probes;
+        let silent = host.reasons.iter().any(|(_, why, _)| *why == Reason::NoAnswer);
+        let left_out = || self.not_scanned.binary_search_by_key(&host.target, |n| n.target).is_ok();
+        let spared = || host.state == HostState::Down || (self.every.contains_key(&host.target) && !left_out());
+        if self.cut_short { decided && !silent } else { decided || spared() }
+    }
+
     /// Open ports in all.
     pub fn open_ports(&self) -> usize {
         self.hosts.iter().flat_map(|h| &h.ports).filter(|p| p.state == PortState::Open).count()
+    }
+
+    /// Targets of which something that was to be learned was not.
+    pub fn gaps(&self) -> usize {
+        self.not_scanned.iter().filter(|n| n.gap).count()
     }
 }

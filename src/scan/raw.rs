@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::ScanInput;
 use super::answer::Ports;
 use super::canary::left_out;
 use super::checkpoint::{Earlier, Kept, REST};
@@ -17,7 +18,7 @@ use super::link::packet::PacketLink;
 use super::link::route::Route;
 use super::link::{Link, Purpose};
 use super::neighbour::{Wanted, neighbours};
-use super::observation::{HostObservation, NotScanned};
+use super::observation::HostObservation;
 use super::outcome::ScanOutcome;
 use super::preflight::Chosen;
 use super::recall::{Recall, Tally};
@@ -25,7 +26,7 @@ use super::reroute::RouteWatch;
 use super::resume::{Part, parts, resume};
 use super::study::{Leftover, Study};
 use super::wire::Hardware;
-use super::{ScanInput, reason};
+use crate::base::beside::beside;
 use crate::base::progress::StopWish;
 use crate::plan::cost;
 
@@ -190,15 +191,14 @@ impl Work<'_, '_> {
         let mut engine = self.engine(part.earlier, reached, sender.outcome);
         let interface = part.targets.first().map_or(0, |(_, route)| route.interface);
         let watch = RouteWatch::new(self.own, interface);
-        std::thread::scope(|scope| {
-            if self.ways.watch {
-                let routes = part.targets.iter();
-                let routes = routes.filter_map(|(t, r)| Some((input.plan.targets.get(*t as usize)?.addr(), *r)));
-                scope.spawn(|| watch.run(routes, input.clock));
-            }
-            drive(&mut sender, link, &mut engine, self.kept, self.ways.watch.then_some(&watch));
-            watch.end();
-        });
+        if self.ways.watch {
+            let routes = part.targets.iter();
+            let routes = routes.filter_map(|(t, r)| Some((input.plan.targets.get(*t as usize)?.addr(), *r)));
+            let work = || drive(&mut sender, link, &mut engine, self.kept, Some(&watch));
+            beside(|| watch.run(routes, input.clock), || watch.end(), work);
+        } else {
+            drive(&mut sender, link, &mut engine, self.kept, None);
+        }
         if input.keep.is_some() {
             let base = engine.base;
             self.kept.note(&mut engine, base, input.clock.now());
@@ -231,8 +231,7 @@ impl Work<'_, '_> {
                 aims = earlier.aims.iter().map(aim).collect();
             }
             None => {
-                let why = |(target, cut): &(u32, Cut)| NotScanned { target: *target, reason: reason(cut.describe()) };
-                outcome.not_scanned.extend(cut.iter().map(why));
+                outcome.not_scanned.extend(cut.iter().map(|(target, cut)| cut.not_scanned(*target)));
             }
         }
         let canaries = self.canaries(&aims);
@@ -336,9 +335,7 @@ impl Work<'_, '_> {
             _ => now.checked_sub(elapsed.saturating_sub(at)).unwrap_or(now),
         };
         for known in engine.results() {
-            if let Some(why) = known.cut {
-                outcome.not_scanned.push(NotScanned { target: known.target, reason: reason(why) });
-            }
+            outcome.not_scanned.extend(known.cut.map(|cut| cut.not_scanned(known.target)));
             if let Some((open, answered)) = known.every {
                 let asked: u32 = known.counts.values().sum();
                 let saved = (engine.asks.len() as u64).saturating_sub(u64::from(asked));
@@ -359,8 +356,7 @@ impl Work<'_, '_> {
             });
         }
         for (aim, host) in engine.aims.iter().zip(&engine.hosts).filter(|(_, host)| host.first.is_none()) {
-            let why = host.cut.map(|cut| NotScanned { target: aim.target, reason: reason(cut.describe()) });
-            outcome.not_scanned.extend(why);
+            outcome.not_scanned.extend(host.cut.map(|cut| cut.not_scanned(aim.target)));
         }
         outcome.notes.extend(engine.canary_notes());
         if engine.auto.cuts > 0 {

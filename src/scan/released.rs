@@ -23,9 +23,12 @@ pub fn release(outcome: &mut ScanOutcome, ended: &[Ended], probes: u32) {
             outcome.unattributed.insert(host.target, at);
         }
     }
-    outcome.without_lease += ended.len() as u32;
     outcome.not_scanned.retain(|n| !ended.contains_key(&n.target));
-    let why = |(target, lease): (&u32, &&Ended)| NotScanned { target: *target, reason: lease.reason.as_str().into() };
+    let why = |(target, lease): (&u32, &&Ended)| NotScanned {
+        target: *target,
+        reason: lease.reason.as_str().into(),
+        gap: true,
+    };
     outcome.not_scanned.extend(ended.iter().map(why));
     outcome.not_scanned.sort_by_key(|n| n.target);
 }

@@ -74,7 +74,7 @@ pub(super) fn parts(
             // A part that covers all that was done before has to leave out by itself what is not ours.
             _ if outcome.whole && !ours(target.addr()) => {}
             Some(route) => new.entry(route.interface).or_default().push((number, *route)),
-            None => outcome.not_scanned.push(NotScanned { target: number, reason: reason("no route") }),
+            None => outcome.not_scanned.push(NotScanned { target: number, reason: reason("no route"), gap: true }),
         }
     }
     for (interface, targets) in new {

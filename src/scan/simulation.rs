@@ -502,6 +502,7 @@ fn an_exclusion_holds_from_the_moment_it_comes() {
     assert!((100..290).contains(&times.len()), "{}", times.len());
     assert_eq!(captured(&sent), booked(&outcome));
     assert!(outcome.not_scanned.iter().any(|n| n.target == 2 && n.reason.contains("excluded while")));
+    assert!(outcome.hosts.iter().all(|h| outcome.is_over(h, 300) == (h.target != 2)), "who was cut is not over");
     assert_eq!(outcome.counters.refused, 0);
 }
 

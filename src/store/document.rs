@@ -1,12 +1,13 @@
 //! Results documents as they are stored: a small one as its text, a large one in packed parts. The results of 65,536
 //! hosts are 31 MB of text and 2 MB of parts, and writing them to the disk is what the end of a large scan waits for.
 
-use sqlx::SqliteConnection;
+use sqlx::{Connection, SqliteConnection};
 
 use super::{Store, StoreError};
 
-/// Bytes of one part at most.
+/// Bytes of one part, and of a whole document, at most.
 const PART: usize = 1 << 30;
+const WHOLE: usize = if cfg!(test) { 1 << 25 } else { 1 << 32 };
 
 /// A results document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,15 +67,17 @@ impl Store {
         let failed = self.failed();
         let connection = &mut self.connection;
         let read = self.runtime.block_on(async {
+            // Another process may write a new one between the two.
+            let mut transaction = connection.begin().await?;
             let text: Option<String> = sqlx::query_scalar("SELECT document FROM results WHERE reference = ?")
                 .bind(reference)
-                .fetch_optional(&mut *connection)
+                .fetch_optional(&mut *transaction)
                 .await?;
             let parts: Vec<Vec<u8>> = match &text {
                 Some(text) if text.is_empty() => {
                     sqlx::query_scalar("SELECT body FROM result_parts WHERE reference = ? ORDER BY part")
                         .bind(reference)
-                        .fetch_all(&mut *connection)
+                        .fetch_all(&mut *transaction)
                         .await?
                 }
                 _ => Vec::new(),
@@ -87,8 +90,8 @@ impl Store {
                 path: self.database.clone(),
                 why: format!("the results of {reference} cannot be read"),
             };
-            let piece = unpack(&part).and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(damaged)?;
-            text.push_str(&piece);
+            let piece = unpack(&part).filter(|bytes| bytes.len() <= WHOLE - text.len());
+            text.push_str(&piece.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(damaged)?);
         }
         Ok(Some(text))
     }
@@ -97,6 +100,27 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::{RunEnd, RunState};
+
+    #[test]
+    fn parts_that_together_are_more_than_a_document_can_be_are_damage() {
+        let path = std::env::temp_dir().join(format!("palisade-document-{}", std::process::id()));
+        let mut store = Store::open(&path).unwrap();
+        let at = jiff::Timestamp::UNIX_EPOCH;
+        let run = store.begin_run("edge", "h", "s", at, 1).unwrap();
+        let mut read = |parts: usize| {
+            let document = Document::Parts(vec![Document::pack(&vec![b' '; WHOLE / 4]); parts]);
+            let end =
+                RunEnd { document: &document, ledgers: &[], finished_targets: &[], judged: None, why: "interrupted" };
+            store.finish_run(&run, RunState::Interrupted, at, &end).unwrap();
+            let read = store.document(&run);
+            store.transition(&run, RunState::Running, at, "resumed").unwrap();
+            read
+        };
+        assert_eq!(read(4).unwrap().unwrap().len(), WHOLE);
+        assert!(matches!(read(5), Err(StoreError::Damaged { .. })));
+        std::fs::remove_dir_all(&path).unwrap();
+    }
 
     #[test]
     fn what_is_packed_is_unpacked_and_damage_is_not() {

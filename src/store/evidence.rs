@@ -171,9 +171,8 @@ pub fn read(text: &str) -> Result<HostEvidence, serde_json::Error> {
 type Rows = Vec<(String, String, String)>;
 
 /// One row for each host that has something to tell, and one for many of the others.
-fn documents(hosts: &[&HostEvidence]) -> Result<Rows, serde_json::Error> {
-    let (plain, rest): (Vec<&HostEvidence>, Vec<&HostEvidence>) =
-        hosts.iter().copied().partition(|h| evidence_batch::holds(h));
+fn documents(hosts: &[HostEvidence]) -> Result<Rows, serde_json::Error> {
+    let (plain, rest): (Vec<&HostEvidence>, Vec<&HostEvidence>) = hosts.iter().partition(|h| evidence_batch::holds(h));
     let batches: Vec<&[&HostEvidence]> = plain.chunks(evidence_batch::HOSTS).collect();
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(batches.len()).max(1);
     let share = batches.len().div_ceil(threads).max(1);
@@ -196,12 +195,9 @@ fn documents(hosts: &[&HostEvidence]) -> Result<Rows, serde_json::Error> {
 }
 
 impl Store {
-    /// Keeps the evidence of a run's hosts; of a host that is there already, the newer counts. It is safe from a kill at
-    /// once, and from a power cut together with the results of the run.
-    pub fn save_evidence(&mut self, reference: &str, hosts: &[&HostEvidence]) -> Result<(), StoreError> {
-        if hosts.is_empty() {
-            return Ok(());
-        }
+    /// Puts the evidence of a run's hosts in the place of what there is of it. It is safe from a kill at once, and from a
+    /// power cut together with the results of the run.
+    pub fn save_evidence(&mut self, reference: &str, hosts: &[HostEvidence]) -> Result<(), StoreError> {
         let damaged = |e: serde_json::Error| StoreError::Damaged { path: self.database.clone(), why: e.to_string() };
         let rows = documents(hosts).map_err(damaged)?;
         self.pragma("PRAGMA synchronous = NORMAL")?;
@@ -209,8 +205,9 @@ impl Store {
         let connection = &mut self.connection;
         let kept = self.runtime.block_on(async {
             let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+            sqlx::query("DELETE FROM evidence WHERE reference = ?").bind(reference).execute(&mut *transaction).await?;
             for some in rows.chunks(ROWS) {
-                let mut statement = QueryBuilder::<Sqlite>::new("INSERT OR REPLACE INTO evidence ");
+                let mut statement = QueryBuilder::<Sqlite>::new("INSERT INTO evidence ");
                 statement.push_values(some, |mut row, (asset, address, document)| {
                     row.push_bind(reference).push_bind(asset).push_bind(address).push_bind(document);
                 });

@@ -41,6 +41,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004-history.sql"),
     include_str!("migrations/0005-findings.sql"),
     include_str!("migrations/0006-result-parts.sql"),
+    include_str!("migrations/0007-ledger-lineage.sql"),
 ];
 /// Pages of the write-ahead log before a commit folds it into the database; closing does so anyway, and may do it while
 /// results are printed.
@@ -288,6 +289,10 @@ impl Store {
             let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
             let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *transaction).await?;
             let done = usize::try_from(found).unwrap_or(usize::MAX);
+            // Another process has just brought it further.
+            if done >= MIGRATIONS.len() {
+                return Ok(found);
+            }
             let mut all: String = MIGRATIONS.iter().skip(done).copied().collect();
             all.push_str(&format!("PRAGMA user_version = {};", MIGRATIONS.len()));
             sqlx::raw_sql(sqlx::AssertSqlSafe(all)).execute(&mut *transaction).await?;
@@ -456,7 +461,7 @@ impl Store {
         }
     }
 
-    /// Ends a run: results, ledger, finished targets, state and history in one transaction.
+    /// Ends a run: results, ledgers, finished targets, state and history in one transaction.
     pub fn finish_run(
         &mut self,
         reference: &str,
@@ -477,8 +482,8 @@ impl Store {
                     return Ok(false);
                 }
                 document::write(&mut transaction, reference, end.document).await?;
-                if let Some(ledger) = end.ledger {
-                    ledgers::add(&mut transaction, reference, ledger).await?;
+                for ledger in end.ledgers {
+                    ledgers::write(&mut transaction, reference, *ledger).await?;
                 }
                 if let Some(judged) = &end.judged {
                     findings::write(&mut transaction, reference, judged).await?;
@@ -653,8 +658,9 @@ async fn step(
 pub struct RunEnd<'a> {
     /// The results document, which is JSON.
     pub document: &'a Document,
-    /// The ledger of this part.
-    pub ledger: Option<&'a Ledger>,
+    /// What this part has sent, each with its lineage: it takes the place of what is there of the same lineage. What
+    /// stands by itself has lineage 0.
+    pub ledgers: &'a [(i64, &'a Ledger)],
     /// Targets that need not be scanned again, as (asset, address).
     pub finished_targets: &'a [(String, String)],
     /// What was found; none where nothing was judged.

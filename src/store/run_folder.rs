@@ -1,5 +1,6 @@
 //! A run's folder: its checkpoint, written whole by a thread of its own so that the scan never waits for the disk, the
-//! past that it builds on, which is only added to, and a control file through which other processes ask the running one to pause, to cancel, or to leave addresses alone.
+//! past that it builds on, which is only added to, and a control file through which other processes ask the running one to
+//! pause, to cancel, or to leave addresses alone.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
@@ -12,8 +13,11 @@ use crate::base::addr_set::AddrRange;
 use crate::plan::shard::Shard;
 use crate::scan::{Checkpoint, Keep};
 
-/// Largest control file that is read.
+/// Largest control file to which exclusions are added, and largest that is read: other requests always find room.
 const CONTROL_BYTES: u64 = 1 << 20;
+const MOST_CONTROL_BYTES: u64 = 1 << 21;
+/// Bytes of a past that wait in memory for a disk that takes them.
+const WAITING_BYTES: usize = if cfg!(test) { 8 } else { 64 << 20 };
 /// Largest checkpoint that is read.
 const CHECKPOINT_BYTES: u64 = 1 << 30;
 /// Largest past that is read: that of some hundred thousand million pairs that all behave alike.
@@ -84,6 +88,11 @@ impl Tail {
         self.bytes.extend(more);
     }
 
+    /// Lets its bytes go: what comes next follows them.
+    fn forget(&mut self) {
+        *self = Self { from: self.from + self.bytes.len() as u64, bytes: Vec::new() };
+    }
+
     /// Makes a file end with it.
     fn write(&self, path: &Path) -> io::Result<()> {
         let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
@@ -139,27 +148,33 @@ impl RunFolder {
         self.folder.join("past")
     }
 
-    /// Adds a request to the control file.
+    /// Adds a request to the control file; one too many is refused.
     pub fn request(&self, request: Request) -> io::Result<()> {
         fs::create_dir_all(&self.folder)?;
         let mut file = OpenOptions::new().create(true).append(true).open(self.control())?;
-        file.write_all(request.line().as_bytes())?;
+        let (line, len) = (request.line(), file.metadata()?.len());
+        let most = if matches!(request, Request::Exclude(_)) { CONTROL_BYTES } else { MOST_CONTROL_BYTES };
+        if len + line.len() as u64 > most {
+            let told = format!("it is full: {len} of {most} bytes; cancel the scan and exclude in the job instead");
+            return Err(io::Error::other(told));
+        }
+        file.write_all(line.as_bytes())?;
         file.sync_data()
     }
 
-    /// All requests so far, oldest first; cheap where there is no file. A last line without an end is still being written.
-    pub fn requests(&self) -> Vec<Request> {
+    /// All requests so far, oldest first; cheap where there is no file. A last line without an end is still being
+    /// written. The error says why there is a file that cannot be read.
+    pub fn requests(&self) -> Result<Vec<Request>, String> {
         let path = self.control();
-        if fs::metadata(&path).is_ok_and(|m| m.len() > CONTROL_BYTES) {
-            return Vec::new();
-        }
-        let text = fs::read_to_string(path).unwrap_or_default();
-        text.split_inclusive('\n').filter_map(|l| l.strip_suffix('\n')).filter_map(Request::read).collect()
+        let bytes = read(&path, MOST_CONTROL_BYTES)?.unwrap_or_default();
+        let text = String::from_utf8(bytes).map_err(|_| format!("`{}` is no text", path.display()))?;
+        Ok(text.split_inclusive('\n').filter_map(|l| l.strip_suffix('\n')).filter_map(Request::read).collect())
     }
 
     /// The shard that the run is; none where it is the whole.
-    pub fn shard(&self) -> Option<Shard> {
-        self.requests().into_iter().find_map(|r| if let Request::Shard(shard) = r { Some(shard) } else { None })
+    pub fn shard(&self) -> Result<Option<Shard>, String> {
+        let shard = |r| if let Request::Shard(shard) = r { Some(shard) } else { None };
+        Ok(self.requests()?.into_iter().find_map(shard))
     }
 
     /// Length of the control file, to see whether there is anything new.
@@ -169,14 +184,16 @@ impl RunFolder {
 
     /// Waits until the last checkpoint is written, and says why one could not be.
     pub fn settle(&self) -> Option<String> {
-        let writer = self.writer.lock().unwrap_or_else(|e| e.into_inner()).take();
-        if let Some(writer) = writer {
+        let mut writer = self.writer.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some(writer) = writer.take() {
             lock(&self.shared).ended = true;
             self.shared.1.notify_all();
             // A writer that panicked has written what it could.
             let _ = writer.join();
         }
-        lock(&self.shared).failed.take()
+        let mut desk = lock(&self.shared);
+        desk.ended = false;
+        desk.failed.take()
     }
 
     /// Removes the checkpoint of a run that is over.
@@ -226,7 +243,8 @@ impl Drop for RunFolder {
     }
 }
 
-/// Writes the newest checkpoint whenever there is one. Of a past that could not be written nothing is let go.
+/// Writes the newest checkpoint whenever there is one. A past that could not be written waits for the next; where too
+/// much waits it is let go, and the checkpoint that is on the disk stays the last.
 fn write(state: &Path, past: &Path, shared: &Shared) {
     let mut tail = Tail::default();
     loop {
@@ -241,9 +259,15 @@ fn write(state: &Path, past: &Path, shared: &Shared) {
         tail.add(more.from, &more.bytes);
         let folder = state.parent().map_or(Ok(()), fs::create_dir_all);
         match folder.and_then(|()| tail.write(past)).and_then(|()| atomic::write(state, &bytes)) {
-            Ok(()) => tail = Tail { from: tail.from + tail.bytes.len() as u64, bytes: Vec::new() },
+            Ok(()) => {
+                tail.forget();
+                lock(shared).failed = None;
+            }
             Err(error) => {
                 lock(shared).failed = Some(format!("cannot keep a checkpoint in `{}`: {error}", state.display()));
+                if tail.bytes.len() > WAITING_BYTES {
+                    tail.forget();
+                }
             }
         }
     }
@@ -278,6 +302,63 @@ mod tests {
         assert!(third.kept().unwrap_err().ends_with("checkpoint` has more than 1073741824 bytes"));
         third.clear();
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_fails_once_and_then_succeeds_is_no_failure() {
+        let path = std::env::temp_dir().join(format!("palisade-run-folder-again-{}", std::process::id()));
+        fs::write(&path, "no folder").unwrap();
+        let folder = folder(&path);
+        folder.keep(b"one".to_vec(), 0, b"ab".to_vec());
+        assert!(folder.settle().unwrap().contains("cannot keep a checkpoint"));
+        let failed = || lock(&folder.shared).failed.is_some();
+        let wait = |until: &dyn Fn() -> bool| {
+            let mut looks = (0..20_000).map(|_| std::thread::sleep(std::time::Duration::from_millis(1)));
+            assert!(looks.any(|()| until()), "it takes too long");
+        };
+        // Of a settled folder too, each checkpoint is written.
+        folder.keep(b"two".to_vec(), 0, b"ab".to_vec());
+        wait(&failed);
+        fs::remove_file(&path).unwrap();
+        folder.keep(b"three".to_vec(), 2, b"cd".to_vec());
+        wait(&|| !failed());
+        folder.keep(b"four".to_vec(), 4, b"e".to_vec());
+        assert_eq!(folder.settle(), None);
+        let kept = Checkpoint { state: b"four".to_vec(), past: b"abcde".to_vec() };
+        assert_eq!(folder.kept(), Ok(Some(kept)));
+        folder.clear();
+        // What waits for the disk does not grow without end: it is let go, and that is told.
+        fs::write(&path, "no folder").unwrap();
+        folder.keep(b"five".to_vec(), 0, b"nine bytes".to_vec());
+        wait(&failed);
+        fs::remove_file(&path).unwrap();
+        folder.keep(b"six".to_vec(), 10, b"x".to_vec());
+        assert!(folder.settle().unwrap().contains("what came before is missing"));
+        folder.clear();
+    }
+
+    #[test]
+    fn a_full_control_file_takes_no_exclusion_and_one_that_is_too_long_is_no_empty_one() {
+        let path = std::env::temp_dir().join(format!("palisade-run-folder-full-{}", std::process::id()));
+        let folder = folder(&path);
+        let exclude = Request::Exclude("192.0.2.1".parse().unwrap());
+        let shard = Request::Shard("1/2".parse().unwrap());
+        folder.request(shard).unwrap();
+        folder.request(exclude).unwrap();
+        let lines = "exclude 192.0.2.7\n".repeat(CONTROL_BYTES as usize / 18);
+        OpenOptions::new().append(true).open(folder.control()).unwrap().write_all(lines.as_bytes()).unwrap();
+        let refused = folder.request(exclude).unwrap_err().to_string();
+        assert!(refused.contains("full") && refused.contains("cancel the scan"), "{refused}");
+        folder.request(Request::Resume).unwrap();
+        let all = folder.requests().unwrap();
+        assert_eq!(
+            (all.len(), all[1], folder.shard()),
+            (CONTROL_BYTES as usize / 18 + 3, exclude, Ok(Some("1/2".parse().unwrap())))
+        );
+        fs::OpenOptions::new().write(true).open(folder.control()).unwrap().set_len(MOST_CONTROL_BYTES + 1).unwrap();
+        assert!(folder.request(Request::Pause).is_err());
+        assert!(folder.requests().unwrap_err().contains("has more than") && folder.shard().is_err());
+        fs::remove_dir_all(&path).unwrap();
     }
 
     #[test]

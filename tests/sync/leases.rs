@@ -110,7 +110,7 @@ fn an_address_reassigned_between_plan_and_packet_gets_none() {
             ("i-2 127.77.2.3".to_owned(), "lease not confirmed: the provider does not answer".to_owned()),
         ]
     );
-    assert_eq!(ran.outcome.as_ref().unwrap().without_lease, 2);
+    assert_eq!(ran.outcome.as_ref().unwrap().gaps(), 2);
     let hosts: Vec<&str> = ran.results.hosts.iter().map(|h| h.address.as_str()).collect();
     assert_eq!(hosts, ["127.77.2.1"]);
     let destinations: Vec<IpAddr> = ran.outcome.unwrap().ledger.lines().map(|(e, _)| e.destination).collect();

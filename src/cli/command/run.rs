@@ -147,7 +147,12 @@ pub fn run_scan(session: &Session, scan: Option<&str>, options: &Options) -> Res
             session.output.warn(&format!("interrupted; go on with: palisade scans resume {}", ran.reference));
             Exit::Incomplete
         }
-        Some(outcome) if !outcome.errors.is_empty() || outcome.without_lease > 0 => Exit::Incomplete,
+        Some(outcome) if !outcome.errors.is_empty() => Exit::Incomplete,
+        Some(outcome) if outcome.gaps() > 0 => {
+            let told = "targets were not scanned, or not wholly; the results say why";
+            session.output.warn(&format!("{} {told}", outcome.gaps()));
+            Exit::Incomplete
+        }
         // The recall line of the notes says what was reached instead.
         Some(outcome) if outcome.recall.as_ref().is_some_and(|r| !r.reached()) => Exit::Incomplete,
         Some(_) => exit_of(&plan),

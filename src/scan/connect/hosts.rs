@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::answer::Answer;
 use super::timing::Rtt;
 use crate::lang::job::Protocol;
+use crate::scan::gate::EXCLUDED;
 use crate::scan::hosts::{Counts, Suspicion, answered_on_every, every_note, saved_note};
 use crate::scan::observation::{HostObservation, HostState, NotScanned, PortObservation, PortState, Reason};
 use crate::scan::outcome::ScanOutcome;
@@ -104,7 +105,7 @@ pub(super) fn collect(hosts: Vec<Host>, input: &ScanInput<'_>, outcome: &mut Sca
     for (mut host, target) in hosts.into_iter().zip(0u32..) {
         let Some(addr) = input.plan.targets.get(target as usize).map(|t| t.addr()) else { continue };
         if let Some(why) = host.cut.or(host.unasked.filter(|_| host.first.is_none())) {
-            outcome.not_scanned.push(NotScanned { target, reason: reason(why) });
+            outcome.not_scanned.push(NotScanned { target, reason: reason(why), gap: why != EXCLUDED });
         }
         let Some(first) = host.first else { continue };
         if answered_on_every(host.tcp, host.high) {

@@ -43,7 +43,8 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    pub(super) fn nothing(self) -> bool {
+    /// Neither.
+    pub fn nothing(self) -> bool {
         !self.pings && !self.handshakes
     }
 }
