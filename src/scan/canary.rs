@@ -110,11 +110,6 @@ impl Canaries {
         self.others += ledger.total() - ledger.single();
     }
 
-    /// A number that differs from probe to probe. (Knuth, The Art of Computer Programming, 6.4.)
-    pub(super) fn shuffled(&self) -> usize {
-        usize::from(self.number.wrapping_mul(40_503) >> 6)
-    }
-
     fn in_budget(&self) -> bool {
         self.sent < CANARY_PACKETS + self.others / CANARY_SHARE
     }

@@ -77,7 +77,8 @@ impl Engine {
         self.phase == Phase::Ports && !self.pool.is_empty() && now.saturating_sub(self.controlled) >= CONTROL_PAUSE
     }
 
-    pub(super) fn add_controls(&mut self, now: Duration, batch: &mut Batch, most: usize) {
+    /// Adds so many, `among` other probes or by themselves.
+    pub(super) fn add_controls(&mut self, now: Duration, batch: &mut Batch, most: usize, among: bool) {
         for _ in 0..most.min(self.pool.len()) {
             let Some(place) = self.pool.pop_front() else { break };
             let pair = self.grid.pair(self.window.start + u64::from(place));
@@ -96,7 +97,7 @@ impl Engine {
             self.rates.take(host, now);
             self.auto.took(1, now);
             self.canaries.others += 1;
-            self.controls.push(Control { place, source_port, sent: now });
+            self.controls.push(Control { place, source_port, sent: now, among });
             self.shots.push(Shot { host, place, control: true, last_try: false, canary: None });
             if let Some(h) = self.hosts.get_mut(host as usize) {
                 h.last = now;
@@ -116,8 +117,8 @@ impl Engine {
         let lost: Vec<Control> = lost;
         for control in lost {
             self.auto.control(false, control.sent);
-            // While all is being asked for the first time it is the path's rate that is found out.
-            if self.round == 0 && self.quiet_until.is_none() {
+            // What is lost among others tells of the path and its rate; by itself, of the host.
+            if control.among {
                 self.tally.control(false);
             } else {
                 self.control_lost(&control, now);

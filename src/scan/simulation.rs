@@ -625,3 +625,28 @@ fn what_is_answered_while_its_last_try_waits_counts_once() {
     assert_eq!(outcome.coverage.done, world.truth().len() as u64, "the silent ones lack a try");
     assert_eq!(outcome.hosts.iter().flat_map(|h| h.counts.values()).sum::<u32>() as usize, booked.len());
 }
+
+/// A path with a short queue and hardly an answer: what is lost among others tells that the rate is too high.
+#[test]
+fn a_silent_path_with_a_short_queue_is_not_buried() {
+    let ports: Vec<u16> = (1..=1_000).collect();
+    let open = |n: usize| (1..=1_000u16).filter(|p| (usize::from(*p) * 7 + n * 3).is_multiple_of(100)).collect();
+    let machines: HashMap<IpAddr, Machine> =
+        (0..64).map(|n| (host(n), Machine { open: open(n), silent: true, ..Machine::default() })).collect();
+    let faults = Faults {
+        loss: 0.01,
+        delay: Duration::from_millis(10),
+        capacity: Some(20_000.0),
+        queue: Some(Duration::from_millis(20)),
+        ..Faults::default()
+    };
+    for seed in 1..=3 {
+        let profile = Profile { retries: 3, ..profile() };
+        let world = World { seed, ..World::new(plan_of(64, &ports, profile), machines.clone(), faults.clone()) };
+        let (outcome, ..) = world.scan(None, &crate::base::progress::Silent);
+        let (found, truth) = (found(&outcome).len(), world.truth().len());
+        let told = outcome.recall.as_ref().unwrap().at_least.unwrap();
+        let share = found as f64 / truth as f64;
+        assert!(share >= 0.9 && told <= share, "seed {seed}: {found} of {truth}, {:?}", outcome.notes);
+    }
+}
