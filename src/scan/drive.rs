@@ -207,18 +207,22 @@ impl<'a, 'b> Sender<'a, 'b> {
         let now = self.warrant_time();
         let mut index = 0;
         while index < batch.len() {
-            let Some((about, entry)) = errands.get_mut(index) else { break };
-            match self.gate.frame(batch.frame(index), now) {
-                Ok(Pass::Warrant(addr)) if addr == *about && entry.is_some() => index += 1,
-                Ok(Pass::Upkeep) => {
-                    // A target may be a gateway as well.
+            let errand = errands.get_mut(index).map(|(_, entry)| entry);
+            match (self.gate.frame(batch.frame(index), now), errand) {
+                (Ok(Pass::Warrant(addr)), Some(Some(entry))) if addr == entry.destination => index += 1,
+                // A target may be a gateway as well.
+                (Ok(Pass::Upkeep), Some(entry)) => {
                     *entry = None;
                     index += 1;
                 }
-                other => {
+                // Also a frame of which nobody says whom it is about.
+                (other, errand) => {
+                    let known = errand.is_some();
                     self.refused(other.err().unwrap_or(Refusal::Unreadable));
                     batch.remove(index);
-                    errands.remove(index);
+                    if known {
+                        errands.remove(index);
+                    }
                 }
             }
         }

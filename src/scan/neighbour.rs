@@ -192,14 +192,17 @@ mod tests {
 
     type Told = (Vec<u8>, Vec<u8>, usize, Vec<String>);
 
-    /// Asks for neighbours 1 to 3: who was asked, who was found, how many other frames came, and errors.
-    fn ask(sends: &[Result<(), i32>], waits: Vec<Vec<Vec<u8>>>, then: impl Fn(&LiveExclusions, &Stop)) -> Told {
+    /// Does something as the sender of a plan of hosts 1 to 3.
+    fn with_sender(
+        exclusions: &LiveExclusions,
+        stop: &Stop,
+        act: impl FnOnce(&mut Sender<'_, '_>, &ManualClock),
+    ) -> ScanOutcome {
         let clock = ManualClock::at(Timestamp::from_second(1_000).unwrap());
         let hosts: Vec<IpAddr> = (1..=3).map(host).collect();
-        let (probes, expiry) =
-            (ProbeSet { tcp: Default::default(), udp: Default::default() }, Timestamp::from_second(86_400).unwrap());
+        let probes = ProbeSet { tcp: Default::default(), udp: Default::default() };
+        let expiry = Timestamp::from_second(86_400).unwrap();
         let plan = sample::plan(&hosts, probes, Profile::initial_options(), AddrSet::default(), expiry);
-        let (exclusions, stop) = (LiveExclusions::default(), Stop::default());
         let input = ScanInput {
             plan: &plan,
             mode: Some(Mode::Raw),
@@ -207,25 +210,49 @@ mod tests {
             seed: 7,
             limits: &Limits::default(),
             progress: &Silent,
-            stop: &stop,
+            stop,
             finished: &[],
             elsewhere: &[],
-            exclusions: &exclusions,
+            exclusions,
             keep: None,
             leases: None,
         };
         let mut outcome = ScanOutcome::new(&input, Mode::Raw);
         let gate = Gate::new(plan.targets.iter(), AddrSet::default(), Vec::new());
-        let mut sender = Sender::new(&input, gate, &mut outcome);
-        let then = || then(&exclusions, &stop);
-        let mut link = Scripted { clock: &clock, sends: sends.to_vec(), waits, sent: Vec::new(), then: &then };
-        let wanted = hosts.iter().zip(0..).map(|(h, target)| (*h, (host(9), Some(target)))).collect();
-        let mut others = 0;
-        let found = neighbours(wanted, OWN, &mut link, &mut sender, (&mut |_, _, _| Ok(()), &mut |_, _| others += 1));
-        let mut found: Vec<u8> = found.into_values().map(|hardware| hardware[5]).collect();
+        act(&mut Sender::new(&input, gate, &mut outcome), &clock);
+        outcome
+    }
+
+    /// Asks for neighbours 1 to 3: who was asked, who was found, how many other frames came, and errors.
+    fn ask(sends: &[Result<(), i32>], waits: Vec<Vec<Vec<u8>>>, then: impl Fn(&LiveExclusions, &Stop)) -> Told {
+        let (exclusions, stop) = (LiveExclusions::default(), Stop::default());
+        let (mut sent, mut found, mut others) = (Vec::new(), Vec::new(), 0);
+        let outcome = with_sender(&exclusions, &stop, |sender, clock| {
+            let then = || then(&exclusions, &stop);
+            let mut link = Scripted { clock, sends: sends.to_vec(), waits, sent: Vec::new(), then: &then };
+            let wanted = (1..=3).zip(0..).map(|(n, target)| (host(n), (host(9), Some(target)))).collect();
+            let all = neighbours(wanted, OWN, &mut link, sender, (&mut |_, _, _| Ok(()), &mut |_, _| others += 1));
+            found = all.into_values().map(|hardware| hardware[5]).collect();
+            sent = link.sent;
+        });
         found.sort();
-        assert_eq!(outcome.ledger.total(), link.sent.len() as u64);
-        (link.sent, found, others, outcome.errors)
+        assert_eq!(outcome.ledger.total(), sent.len() as u64);
+        (sent, found, others, outcome.errors)
+    }
+
+    /// A frame that nobody answers for, or that goes elsewhere than its line of the ledger says, does not leave.
+    #[test]
+    fn what_has_no_line_in_the_ledger_does_not_leave() {
+        let outcome = with_sender(&LiveExclusions::default(), &Stop::default(), |sender, clock| {
+            let mut link = Scripted { clock, sends: Vec::new(), waits: Vec::new(), sent: Vec::new(), then: &|| {} };
+            let mut batch = Batch::default();
+            (1..=3).for_each(|n| drop(batch.push(&ask_neighbour(host(9), OWN, host(n)).unwrap())));
+            let entry = |n: u8| Entry { warrant: 0, destination: host(n), port: 0, probe: ProbeKind::Neighbour };
+            let mut errands = vec![(host(1), Some(entry(1))), (host(2), Some(entry(1)))];
+            assert_eq!(sender.upkeep(&mut link, &mut batch, &mut errands, &mut |_, _| {}), Pushed::All);
+            assert_eq!((link.sent, errands.len()), (vec![1], 0));
+        });
+        assert_eq!((outcome.counters.refused, outcome.ledger.total()), (2, 1));
     }
 
     #[test]
