@@ -171,6 +171,22 @@ pub fn sent(capture: &[u8], ours: &[IpAddr]) -> BTreeMap<(IpAddr, u16), u32> {
     found
 }
 
+/// A recorded GCP answer: running instances, each with a number of its own, a name and a public address.
+pub fn instances(all: impl Iterator<Item = (String, IpAddr)>) -> String {
+    let instance = |(id, (name, addr)): (usize, (String, IpAddr))| {
+        format!(
+            r#"{{"id":"{id}","name":"{name}","status":"RUNNING",
+            "zone":"https://www.googleapis.com/compute/v1/projects/lab/zones/us-central1-a",
+            "selfLink":"https://www.googleapis.com/compute/v1/projects/lab/zones/us-central1-a/instances/{name}",
+            "machineType":"zones/us-central1-a/machineTypes/e2-small",
+            "networkInterfaces":[{{"name":"nic0","networkIP":"10.0.0.1","network":"global/networks/default",
+            "accessConfigs":[{{"natIP":"{addr}"}}]}}]}}"#
+        )
+    };
+    let all: Vec<String> = (1..).zip(all).map(instance).collect();
+    format!(r#"{{"kind":"compute#instanceList","items":[{}]}}"#, all.join(","))
+}
+
 /// The packet that ends a capture.
 const SEAL: &[u8] = b"end of capture";
 

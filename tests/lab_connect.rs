@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::cli::TempDir;
-use crate::lab::Lab;
+use crate::lab::{Lab, instances};
 
 const HOSTS: u8 = 100;
 /// The first so many refuse what is not open; the others are silent.
@@ -23,19 +23,7 @@ fn host(n: u8) -> IpAddr {
 }
 
 fn inventory() -> String {
-    let instance = |n: u8| {
-        format!(
-            r#"{{"id":"{n}","name":"many-{n}","status":"RUNNING",
-            "zone":"https://www.googleapis.com/compute/v1/projects/lab/zones/us-central1-a",
-            "selfLink":"https://www.googleapis.com/compute/v1/projects/lab/zones/us-central1-a/instances/many-{n}",
-            "machineType":"zones/us-central1-a/machineTypes/e2-small",
-            "networkInterfaces":[{{"name":"nic0","networkIP":"10.0.0.{n}","network":"global/networks/default",
-            "accessConfigs":[{{"natIP":"{}"}}]}}]}}"#,
-            host(n)
-        )
-    };
-    let instances: Vec<String> = (1..=HOSTS).map(instance).collect();
-    format!(r#"{{"kind":"compute#instanceList","items":[{}]}}"#, instances.join(","))
+    instances((1..=HOSTS).map(|n| (format!("many-{n}"), host(n))))
 }
 
 fn job() -> String {

@@ -13,7 +13,7 @@ use palisade::scan::observation::ProbeKind;
 use palisade::store::Store;
 
 use crate::cli::TempDir;
-use crate::lab::{Lab, sent};
+use crate::lab::{Lab, instances, sent};
 
 const HOSTS: u8 = 30;
 /// One port in ten is open on each host.
@@ -40,20 +40,7 @@ fn truth_of(ports: std::ops::RangeInclusive<u16>) -> BTreeSet<SocketAddr> {
 }
 
 fn inventory() -> String {
-    let instances: Vec<String> = (1..=HOSTS)
-        .map(|h| {
-            format!(
-                r#"{{"id":"{h}","name":"life-{h}","status":"RUNNING",
-                "zone":"https://www.googleapis.com/compute/v1/projects/lab/zones/us-central1-a",
-                "selfLink":"https://www.googleapis.com/compute/v1/projects/lab/zones/us-central1-a/instances/life-{h}",
-                "machineType":"zones/us-central1-a/machineTypes/e2-small",
-                "networkInterfaces":[{{"name":"nic0","networkIP":"10.0.0.{h}","network":"global/networks/default",
-                "accessConfigs":[{{"natIP":"{}"}}]}}]}}"#,
-                host(h)
-            )
-        })
-        .collect();
-    format!(r#"{{"kind":"compute#instanceList","items":[{}]}}"#, instances.join(","))
+    instances((1..=HOSTS).map(|h| (format!("life-{h}"), host(h))))
 }
 
 const JOB: &str = r#"

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::cli::TempDir;
-use crate::lab::Lab;
+use crate::lab::{Lab, instances};
 
 /// The last of the networks is on the link itself.
 const NETWORKS: [u8; 3] = [20, 21, 22];
@@ -24,18 +24,7 @@ fn addresses() -> impl Iterator<Item = Ipv4Addr> {
 }
 
 fn inventory() -> String {
-    let instance = |(i, addr): (usize, Ipv4Addr)| {
-        format!(
-            r#"{{"id":"{i}","name":"rates-{i}","status":"RUNNING",
-            "zone":"https://www.googleapis.com/compute/v1/projects/lab/zones/us-central1-a",
-            "selfLink":"https://www.googleapis.com/compute/v1/projects/lab/zones/us-central1-a/instances/rates-{i}",
-            "machineType":"zones/us-central1-a/machineTypes/e2-small",
-            "networkInterfaces":[{{"name":"nic0","networkIP":"10.0.0.{i}","network":"global/networks/default",
-            "accessConfigs":[{{"natIP":"{addr}"}}]}}]}}"#
-        )
-    };
-    let instances: Vec<String> = addresses().enumerate().map(instance).collect();
-    format!(r#"{{"kind":"compute#instanceList","items":[{}]}}"#, instances.join(","))
+    instances(addresses().enumerate().map(|(i, addr)| (format!("rates-{i}"), addr.into())))
 }
 
 fn job() -> String {

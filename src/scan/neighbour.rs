@@ -246,7 +246,9 @@ mod tests {
         let outcome = with_sender(&LiveExclusions::default(), &Stop::default(), |sender, clock| {
             let mut link = Scripted { clock, sends: Vec::new(), waits: Vec::new(), sent: Vec::new(), then: &|| {} };
             let mut batch = Batch::default();
-            (1..=3).for_each(|n| drop(batch.push(&ask_neighbour(host(9), OWN, host(n)).unwrap())));
+            for n in 1..=3 {
+                batch.push(&ask_neighbour(host(9), OWN, host(n)).unwrap());
+            }
             let entry = |n: u8| Entry { warrant: 0, destination: host(n), port: 0, probe: ProbeKind::Neighbour };
             let mut errands = vec![(host(1), Some(entry(1))), (host(2), Some(entry(1)))];
             assert_eq!(sender.upkeep(&mut link, &mut batch, &mut errands, &mut |_, _| {}), Pushed::All);
